@@ -1,0 +1,170 @@
+"""Denoiser: a network, or a formula, on a noise schedule. Condition: the tensors that one evaluation is conditioned on.
+
+A denoiser has no state and no sampler: it turns (x, t, condition) into a Prediction. `denoiser.given(prompt)` is the door to
+everything else: a term of the score algebra in `scorekit.score`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+from scorekit.prediction import Kind, Prediction
+from scorekit.schedule import Schedule, Time, as_time, spread
+
+if TYPE_CHECKING:
+    from scorekit.score import Score
+
+Prompt = str | Sequence[str] | None
+Network = Callable[..., Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """Named tensors that a network takes beside x and t, each of shape (1, ...) for all samples or (B, ...) per sample.
+
+    key    what the condition says, e.g. its prompts. Terms of one network with equal keys are one term, run once; the default is
+           this object itself.
+    label  how error messages call it.
+    """
+
+    fields: dict[str, Tensor]
+    key: Hashable = None
+    label: str = "a condition"
+
+    @property
+    def identity(self) -> Hashable:
+        return id(self) if self.key is None else self.key
+
+    @property
+    def batch(self) -> int:
+        """How many samples it was made for; 1 fits any batch."""
+        return max((len(value) for value in self.fields.values()), default=1)
+
+    @staticmethod
+    def stack(conditions: Sequence[Condition], batch: int) -> dict[str, Tensor]:
+        """The fields of several conditions, each spread over `batch` samples, one after the other: (len(conditions) * batch, ...).
+
+        Raises ValueError where two conditions have other fields, or one was made for another number of samples.
+        """
+        names = conditions[0].fields.keys()
+        for condition in conditions:
+            if condition.fields.keys() != names:
+                raise ValueError(
+                    f"{conditions[0].label} has the fields {sorted(names)} and {condition.label} has {sorted(condition.fields)}: "
+                    "conditions of one network must have the same."
+                )
+            if condition.batch not in (1, batch):
+                raise ValueError(f"{condition.label} was made for {condition.batch} samples; x has {batch}.")
+        return {
+            name: torch.cat([c.fields[name].expand(batch, *c.fields[name].shape[1:]) for c in conditions]) for name in names
+        }
+
+
+class Codec(Protocol):
+    """From pictures (or sound, or actions) to the space in which a model diffuses, and back. Both ways are differentiable."""
+
+    def encode(self, data: Tensor) -> Tensor: ...
+
+    def decode(self, x: Tensor) -> Tensor: ...
+
+
+class PixelCodec:
+    """For models that diffuse pixels in [-1, 1]: pictures in [0, 1] of any size (B, C, H, W) are resized to the model's."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = size
+
+    def encode(self, data: Tensor) -> Tensor:
+        if data.shape[-2:] != self.size:
+            data = torch.nn.functional.interpolate(data, self.size, mode="bilinear", antialias=True, align_corners=False)
+        return data * 2 - 1
+
+    def decode(self, x: Tensor) -> Tensor:
+        return ((x + 1) / 2).clamp(0, 1)
+
+
+class Denoiser:
+    """A network on a schedule.
+
+    network     network(x, timestep, **condition fields) -> output, shaped like x; an nn.Module or any function. `timestep` is (B,).
+    schedule    the schedule that it was trained on
+    prediction  what its output is: eps, x0, v, flow or score
+    shape       of one sample of x, without the batch
+    prompts     turns a list of prompts into a Condition; None for a network that takes no prompt
+    codec       between pictures in [0, 1] and x; None where x is the data itself
+    name        how messages call the model
+    dtype       in which the network runs; x, schedule arithmetic and results keep the caller's (float32)
+
+    `network.eval()` and `requires_grad_(False)` are the loader's business: the denoiser changes nothing of the network.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        schedule: Schedule,
+        prediction: Kind,
+        shape: Sequence[int],
+        *,
+        prompts: Callable[[Sequence[str]], Condition] | None = None,
+        codec: Codec | None = None,
+        name: str = "denoiser",
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.network, self.schedule, self.prediction, self.shape = network, schedule, prediction, tuple(shape)
+        self.prompts, self.codec, self.name = prompts, codec, name
+        self.device, self.dtype = torch.device(device), dtype
+        self._encoded: dict[tuple[str, ...], Condition] = {}
+
+    def __repr__(self) -> str:
+        return f"Denoiser({self.name}, {self.prediction} on {self.schedule!r}, shape {self.shape})"
+
+    def given(self, condition: Prompt | Condition = None) -> Score:
+        """The score of p(x_t | condition), a term of the algebra.
+
+        condition  a prompt; a list of prompts, one per sample; None for the unconditional score; or a Condition.
+
+        Raises ValueError for a prompt where the model takes none, and what the prompt encoder says of an unknown prompt.
+        """
+        from scorekit.score import Given, Score
+
+        if not isinstance(condition, Condition):
+            condition = self._encode(condition)
+        return Score(((1.0, Given(self, condition)),))
+
+    def _encode(self, prompt: Prompt) -> Condition:
+        if self.prompts is None:
+            if prompt is not None:
+                raise ValueError(f"{self.name} takes no prompt; use given(None) or a Condition.")
+            return Condition({}, key=())
+        texts = ("",) if prompt is None else (prompt,) if isinstance(prompt, str) else tuple(prompt)
+        if texts not in self._encoded:
+            if len(self._encoded) >= 256:  # a long run with ever new prompts must not grow for ever
+                self._encoded.pop(next(iter(self._encoded)))
+            self._encoded[texts] = self.prompts(texts)
+        return self._encoded[texts]
+
+    def predict(self, x: Tensor, t: Time, fields: dict[str, Tensor] | None = None) -> Prediction:
+        """One forward of the network at x (B, ...) and t, a number or (B,), with condition fields of batch B.
+
+        Raises ValueError where x has another shape than the model's samples.
+        """
+        if tuple(x.shape[1:]) != self.shape:
+            raise ValueError(f"{self.name} takes samples of shape {self.shape}; x has {tuple(x.shape[1:])}.")
+        t = as_time(t).to(x.device)
+        timestep = self.schedule.timestep(t).expand(len(x)).to(torch.float32)
+        output = self.network(x.to(self.dtype), timestep, **(fields or {})).to(x.dtype)
+        return Prediction(self.prediction, output, x, spread(self.schedule.alpha(t), x), spread(self.schedule.sigma(t), x))
+
+    def encode(self, data: Tensor) -> Tensor:
+        """Pictures in [0, 1] as x; differentiable. Without a codec the data is x."""
+        return data if self.codec is None else self.codec.encode(data)
+
+    def decode(self, x: Tensor) -> Tensor:
+        """x as pictures in [0, 1]; differentiable. Without a codec x is the data."""
+        return x if self.codec is None else self.codec.decode(x)

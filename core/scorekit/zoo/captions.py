@@ -1,0 +1,75 @@
+"""Captions of the procedural pictures: "a red mushroom, side view".
+
+The vocabulary is closed; `parse` inverts every caption that `caption` writes. `HELD_OUT` lists the pairs of colour and
+kind that no training set holds, so that a model's grasp of new combinations can be measured.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from scorekit.zoo.objects import COLORS, KINDS
+
+VIEWS: tuple[str, ...] = ("front", "side", "back", "overhead")
+OVERHEAD_ELEVATION = 50.0  # degrees; above it a view is "overhead"
+VIEW_SHARE = 0.7  # share of training captions that name the view
+COLORLESS_SHARE = 0.05  # share of training captions that leave the colour out
+
+HELD_OUT: frozenset[tuple[str, str]] = frozenset({
+    ("purple", "ball"), ("pink", "cube"), ("cyan", "cone"), ("brown", "cylinder"),
+    ("green", "donut"), ("blue", "mushroom"), ("yellow", "snowman"), ("orange", "table"),
+    ("red", "chair"), ("gray", "rocket"), ("purple", "tree"), ("cyan", "mug"),
+    ("gray", "ice cream cone"), ("pink", "dumbbell"), ("green", "house"), ("orange", "car"),
+})  # fmt: skip
+
+WORDS: tuple[str, ...] = tuple(
+    sorted({"a", "an", "view", *VIEWS, *COLORS, *(word for kind in KINDS for word in kind.split())})
+)
+
+
+def view_of(azimuth: float, elevation: float) -> str:
+    """Name of the view from an azimuth and an elevation in degrees (any turn of azimuth)."""
+    if elevation > OVERHEAD_ELEVATION:
+        return "overhead"
+    turn = abs((azimuth + 180.0) % 360.0 - 180.0)
+    return "front" if turn <= 45.0 else "back" if turn >= 135.0 else "side"
+
+
+def caption(kind: str, color: str | None = None, view: str | None = None) -> str:
+    """The caption of a picture; a colour or view of None is left out. Raises ValueError for unknown names."""
+    _check("kind", kind, KINDS)
+    if color is not None:
+        _check("color", color, tuple(COLORS))
+    if view is not None:
+        _check("view", view, VIEWS)
+    noun = kind if color is None else f"{color} {kind}"
+    article = "an" if noun[0] in "aeiou" else "a"
+    return f"{article} {noun}" if view is None else f"{article} {noun}, {view} view"
+
+
+def describe(kind: str, color: str, view: str, generator: torch.Generator | None = None) -> str:
+    """A training caption: the view and, rarely, the colour are dropped at random."""
+    draw = torch.rand(2, generator=generator).tolist()
+    return caption(
+        kind, None if draw[0] < COLORLESS_SHARE else color, view if draw[1] < VIEW_SHARE else None
+    )
+
+
+def parse(text: str) -> tuple[str | None, str | None, str | None]:
+    """Colour, kind and view named in a prompt; None for each that is absent.
+
+    Case, punctuation and unknown words are ignored. Where a prompt names several, the longest kind and the first
+    colour and view win.
+    """
+    words = "".join(ch if ch.isalpha() else " " for ch in text.lower()).split()
+    spaced = f" {' '.join(words)} "
+    color = next((word for word in words if word in COLORS), None)
+    viewed = (word for word, after in zip(words, words[1:], strict=False) if after == "view" and word in VIEWS)
+    view = next(viewed, None)
+    kinds = [kind for kind in KINDS if f" {kind} " in spaced]
+    return color, max(kinds, key=len, default=None), view
+
+
+def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {value!r}")

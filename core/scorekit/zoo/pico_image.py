@@ -1,0 +1,233 @@
+"""pico-image: the embedded text-to-image model, its recipe and its export to a diffusers-format folder.
+
+A pixel-space model of the real classes: UNet2DConditionModel under a CLIPTextModel, v-prediction on a cosine schedule with zero
+terminal SNR (Lin et al. 2023). Pixels are folded 2 x 2 into channels, so the network works at half the resolution. The words of
+the captions are the tokens, one each: the text encoder learns them with the network.
+
+    accelerate launch -m scorekit.zoo.pico_image --data DIR --out DIR      # see --help; `scorekit train pico-image` does the same
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from scorekit.models.networks import TextUNet, plain_attention
+from scorekit.schedule import VP
+from scorekit.training import Settings, denoising_loss, train
+from scorekit.zoo.captions import WORDS
+from scorekit.zoo.dataset import ImageSet, load
+
+SCHEDULE = {
+    "_class_name": "DDIMScheduler",
+    "num_train_timesteps": 1000,
+    "beta_schedule": "squaredcos_cap_v2",
+    "rescale_betas_zero_snr": True,
+    "prediction_type": "v_prediction",
+    "timestep_spacing": "trailing",
+    "clip_sample": False,
+    "set_alpha_to_one": True,
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The size of the model and how it is trained. The defaults are the CPU size: 32 px, 6 million parameters.
+
+    size      side of the pictures in pixels
+    channels  of the UNet's levels; the first works at size / 2
+    text      width of the text encoder and of the cross-attention
+    drop      share of captions replaced by the empty one, for classifier-free guidance
+    batch     pictures per step and process
+    """
+
+    size: int = 32
+    channels: tuple[int, ...] = (64, 96, 128)
+    layers: int = 1
+    text: int = 128
+    drop: float = 0.1
+    batch: int = 24
+    steps: int = 16000
+    lr: float = 1.2e-3
+    ema: float = 0.9995
+    cooldown: int = 4000
+    precision: str = "bf16"
+    seed: int = 0
+
+
+class PicoImage(nn.Module):
+    """Network and text encoder in one module, as they are trained: forward(x, timestep, tokens) -> v."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        from diffusers import UNet2DConditionModel
+        from transformers import CLIPTextConfig, CLIPTextModel
+
+        tokenizer = make_tokenizer()
+        deep = len(recipe.channels) - 1
+        unet = UNet2DConditionModel(
+            sample_size=recipe.size // 2,
+            in_channels=12,
+            out_channels=12,
+            layers_per_block=recipe.layers,
+            block_out_channels=recipe.channels,
+            down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * deep,
+            up_block_types=("CrossAttnUpBlock2D",) * deep + ("UpBlock2D",),
+            cross_attention_dim=recipe.text,
+            attention_head_dim=4,  # diffusers reads this as the number of heads
+            norm_num_groups=16,
+            # The pooled text joins the timestep embedding, as in DeepFloyd IF: it carries colour and kind to every layer.
+            encoder_hid_dim=recipe.text,
+            addition_embed_type="text",
+            addition_embed_type_num_heads=4,
+        )
+        plain_attention(unet)
+        self.network = TextUNet(unet, patch=2)
+        self.text = CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=recipe.text,
+                intermediate_size=2 * recipe.text,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                projection_dim=recipe.text,
+                max_position_embeddings=tokenizer.model_max_length,
+                bos_token_id=tokenizer.bos_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
+            )
+        )
+
+    def forward(self, x: Tensor, timestep: Tensor, tokens: Tensor) -> Tensor:
+        output: Tensor = self.network(x, timestep, self.text(tokens).last_hidden_state)
+        return output
+
+
+def make_tokenizer() -> Any:
+    """A CLIPTokenizer in which every word of the captions, and the comma, is one token.
+
+    The merges are those of byte-pair encoding (Sennrich et al. 2016) learned on the words until none is split.
+    """
+    from transformers import CLIPTokenizer
+
+    words = [[*word[:-1], word[-1] + "</w>"] for word in (*WORDS, ",")]
+    pieces, merges = {piece for word in words for piece in word}, []
+    while pairs := Counter(pair for word in words for pair in pairwise(word)):
+        best = max(pairs, key=lambda pair: (pairs[pair], pair))
+        merges.append(best)
+        pieces.add("".join(best))
+        words = [_merge(word, best) for word in words]
+    vocab = {piece: index for index, piece in enumerate([*sorted(pieces), "<|startoftext|>", "<|endoftext|>"])}
+    tokenizer = CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=16)
+    for word in WORDS:  # a silent fall back to letters would train, badly
+        if len(tokenizer(word).input_ids) != 3:
+            raise RuntimeError(f"The tokenizer splits the word {word!r}.")
+    return tokenizer
+
+
+def _merge(word: list[str], pair: tuple[str, str]) -> list[str]:
+    merged: list[str] = []
+    for piece in word:
+        if merged and (merged[-1], piece) == pair:
+            merged[-1] += piece
+        else:
+            merged.append(piece)
+    return merged
+
+
+def train_pico_image(
+    recipe: Recipe, data: ImageSet, folder: Path, report: Callable[[int, int, dict[str, float]], None], *, cpu: bool = False
+) -> PicoImage:
+    """Train by the recipe and return the model with averaged weights. Goes on from `folder` where it holds a checkpoint."""
+    if data.images.shape[-1] != recipe.size:
+        raise ValueError(f"size is {recipe.size} and the data set has pictures of {data.images.shape[-1]} px: they must agree.")
+    torch.manual_seed(recipe.seed)
+    model = PicoImage(recipe)
+    tokenizer, schedule = make_tokenizer(), VP.cosine().zero_terminal_snr()
+    images = torch.from_numpy(data.images)
+    encoded: dict[str, list[int]] = {}
+
+    def batches(generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        chosen = torch.randint(len(data), (recipe.batch,), generator=generator)
+        dropped = torch.rand(recipe.batch, generator=generator) < recipe.drop
+        captions = ["" if drop else data.caption(i, generator) for i, drop in zip(chosen.tolist(), dropped.tolist(), strict=True)]
+        for caption in captions:
+            if caption not in encoded:
+                encoded[caption] = tokenizer(caption, padding="max_length").input_ids
+        return images[chosen].float() / 127.5 - 1, torch.tensor([encoded[caption] for caption in captions])
+
+    def loss(network: nn.Module, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
+        x0, tokens = batch
+        return denoising_loss(network, schedule, "v", x0, {"tokens": tokens}, generator)
+
+    settings = Settings(
+        steps=recipe.steps,
+        lr=recipe.lr,
+        ema=recipe.ema,
+        cooldown=recipe.cooldown,
+        precision=recipe.precision,  # type: ignore[arg-type]
+        seed=recipe.seed,
+    )
+    trained = train(model, loss, batches, settings, folder, report, cpu=cpu)
+    assert isinstance(trained, PicoImage)
+    return trained
+
+
+def export(model: PicoImage, recipe: Recipe, folder: Path) -> None:
+    """Write a diffusers-format folder: fp16 safetensors, tokenizer, scheduler, and `scorekit.json` for what diffusers has no word for."""
+    temporary = folder.with_name(folder.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    model = model.half()
+    model.network.unet.save_pretrained(temporary / "unet")
+    model.text.save_pretrained(temporary / "text_encoder")
+    make_tokenizer().save_pretrained(temporary / "tokenizer")
+    (temporary / "scheduler").mkdir()
+    (temporary / "scheduler" / "scheduler_config.json").write_text(json.dumps(SCHEDULE, indent=2) + "\n")
+    index = {
+        "_class_name": "StableDiffusionPipeline",
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "scheduler": ["diffusers", "DDIMScheduler"],
+    }
+    (temporary / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+    extra = {"patch": 2, "vocabulary": list(WORDS), "recipe": asdict(recipe)}
+    (temporary / "scorekit.json").write_text(json.dumps(extra, indent=2) + "\n")
+    for kept in ("README.md", "samples.png"):  # the model card is written by hand and outlives a new export
+        if (folder / kept).exists():
+            shutil.copy(folder / kept, temporary / kept)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(description="Train pico-image.")
+    parser.add_argument("--data", required=True, type=Path, help="folder written by scorekit.zoo.dataset")
+    parser.add_argument("--out", required=True, type=Path, help="folder for the checkpoint and, at the end, the model")
+    for name in ("size", "batch", "steps", "cooldown", "seed", "layers", "text"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(Recipe, name))
+    parser.add_argument("--lr", type=float, default=Recipe.lr)
+    parser.add_argument("--channels", type=int, nargs="+", default=list(Recipe.channels))
+    args = vars(parser.parse_args())
+    data, out = args.pop("data"), args.pop("out")
+    recipe = Recipe(**args | {"channels": tuple(args["channels"])})
+
+    def report(step: int, total: int, metrics: dict[str, float]) -> None:
+        if step % 50 == 0:
+            print(step, total, " ".join(f"{name} {value:.4f}" for name, value in metrics.items()), flush=True)
+
+    export(train_pico_image(recipe, load(data), out, report), recipe, out / "pico-image")
+
+
+if __name__ == "__main__":
+    _main()
