@@ -1,0 +1,134 @@
+"""Denoisers in closed form: Gaussian mixtures, and the data set itself. They need no training and are the truth of the tests.
+
+For x0 drawn from sum_k w_k N(m_k, s_k^2 I) and x = alpha x0 + sigma eps, each component has, with q_k = alpha^2 s_k^2 + sigma^2,
+
+    p_k(x)       = N(x; alpha m_k, q_k I)
+    E_k[x0 | x]  = (alpha s_k^2 x + sigma^2 m_k) / q_k
+    E_k[eps | x] = sigma (x - alpha m_k) / q_k
+
+and the mixture's expectations weigh them by w_k p_k(x). With s_k = 0 and m_k the items of a data set this is the exact score that
+a perfectly fitted network would have learned (Karras et al. 2022, eq. 57): `EmpiricalDenoiser`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from scorekit.denoiser import Codec, Condition, Denoiser
+from scorekit.prediction import Kind, Prediction, target
+from scorekit.schedule import Schedule, Time, as_time, spread
+
+
+class GaussianMixture(Denoiser):
+    """The exact denoiser of a mixture of isotropic Gaussians.
+
+    means       (K, *shape)
+    std         of every component, a number or (K,), in units of the data; >= 0
+    captions    K texts: given("red ball") is the mixture of the components whose caption holds all of these words. Without captions
+                only given(None) is known.
+    weights     (K,), positive, need not sum to one; equal by default
+    prediction  the parameterisation in which it answers; "v" is exact at both ends of a schedule
+    """
+
+    def __init__(
+        self,
+        means: Tensor,
+        std: float | Tensor,
+        schedule: Schedule,
+        *,
+        captions: Sequence[str] | None = None,
+        weights: Tensor | None = None,
+        prediction: Kind = "v",
+        codec: Codec | None = None,
+        name: str = "mixture",
+    ) -> None:
+        if captions is not None and len(captions) != len(means):
+            raise ValueError(f"captions must be {len(means)}, one for each mean, not {len(captions)}.")
+        super().__init__(
+            self._never,
+            schedule,
+            prediction,
+            means.shape[1:],
+            prompts=self._matching if captions is not None else None,
+            codec=codec,
+            name=name,
+            device=means.device,
+            dtype=means.dtype,
+        )
+        self.means = means.flatten(1)
+        self.variance = torch.as_tensor(std, dtype=means.dtype, device=means.device).square().expand(len(means))
+        self.log_weights = torch.zeros_like(self.means[:, 0]) if weights is None else weights.to(means).log()
+        self._square = self.means.square().sum(1)
+        self._words = [frozenset(_words(caption)) for caption in captions or ()]
+
+    @staticmethod
+    def _never(*_: object) -> Tensor:
+        raise TypeError("A closed form has no network; it is evaluated by predict().")
+
+    def _matching(self, texts: Sequence[str]) -> Condition:
+        rows = []
+        for text in texts:
+            wanted = frozenset(_words(text))
+            found = torch.tensor([wanted <= words for words in self._words], device=self.device)
+            if not found.any():
+                known = ", ".join(sorted(frozenset().union(*self._words)))
+                raise ValueError(f"prompt: no caption of {self.name} holds all the words of {text!r}; its words are: {known}.")
+            rows.append(torch.where(found, self.log_weights, -torch.inf))
+        return Condition({"log_weights": torch.stack(rows)}, key=tuple(texts), label=f"the prompt {texts[0]!r}")
+
+    def _moments(self, x: Tensor, t: Time, log_weights: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """alpha and sigma (B, 1), x (B, D), q (B, K), and ln w_k p_k(x) up to w's norm (B, K)."""
+        t = as_time(t).to(x.device).expand(len(x))
+        alpha, sigma = (level(t).to(x.dtype)[:, None] for level in (self.schedule.alpha, self.schedule.sigma))
+        flat, means = x.flatten(1), self.means.to(x.dtype)
+        spread_k = alpha.square() * self.variance.to(x.dtype) + sigma.square()
+        # |x - alpha m|^2 as three products: no (B, K, D) tensor
+        distance = flat.square().sum(1, keepdim=True) - 2 * alpha * flat @ means.T + alpha.square() * self._square.to(x.dtype)
+        log_w = self.log_weights.to(x.dtype) if log_weights is None else log_weights.to(x.dtype)
+        log_p = log_w - distance.clamp(min=0) / (2 * spread_k) - flat.shape[1] / 2 * (2 * torch.pi * spread_k).log()
+        return alpha, sigma, flat, spread_k, log_p
+
+    def predict(self, x: Tensor, t: Time, fields: dict[str, Tensor] | None = None) -> Prediction:
+        if tuple(x.shape[1:]) != self.shape:
+            raise ValueError(f"{self.name} takes samples of shape {self.shape}; x has {tuple(x.shape[1:])}.")
+        alpha, sigma, flat, spread_k, log_p = self._moments(x, t, (fields or {}).get("log_weights"))
+        posterior = log_p.softmax(1)
+        inverse = posterior / spread_k
+        means = inverse @ self.means.to(x.dtype)  # sum_k p_k m_k / q_k
+        x0 = alpha * (inverse * self.variance.to(x.dtype)).sum(1, keepdim=True) * flat + sigma.square() * means
+        eps = sigma * (inverse.sum(1, keepdim=True) * flat - alpha * means)
+        output = target(self.prediction, x0, eps, alpha, sigma).reshape(x.shape)
+        t = as_time(t).to(x.device)
+        return Prediction(self.prediction, output, x, spread(self.schedule.alpha(t), x), spread(self.schedule.sigma(t), x))
+
+    def log_prob(self, x: Tensor, t: Time = 0.0) -> Tensor:
+        """ln p_t(x) in nats, (B,), of the whole mixture."""
+        log_p = self._moments(x, t, None)[-1]
+        return log_p.logsumexp(1) - self.log_weights.to(x.dtype).logsumexp(0)
+
+
+class EmpiricalDenoiser(GaussianMixture):
+    """The exact denoiser of a data set: all that a model could learn from it, without generalising.
+
+    data  (N, *shape), what the samples are (for pixel models: pictures in [-1, 1]); captions as in GaussianMixture.
+    """
+
+    def __init__(
+        self,
+        data: Tensor,
+        schedule: Schedule,
+        *,
+        captions: Sequence[str] | None = None,
+        prediction: Kind = "v",
+        codec: Codec | None = None,
+        name: str = "data set",
+    ) -> None:
+        super().__init__(data, 0.0, schedule, captions=captions, prediction=prediction, codec=codec, name=name)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
