@@ -76,7 +76,9 @@ class GaussianMixture(Denoiser):
             found = torch.tensor([wanted <= words for words in self._words], device=self.device)
             if not found.any():
                 known = ", ".join(sorted(frozenset().union(*self._words)))
-                raise ValueError(f"prompt: no caption of {self.name} holds all the words of {text!r}; its words are: {known}.")
+                raise ValueError(
+                    f"prompt: no caption of {self.name} holds all the words of {text!r}; its words are: {known}."
+                )
             rows.append(torch.where(found, self.log_weights, -torch.inf))
         return Condition({"log_weights": torch.stack(rows)}, key=tuple(texts), label=f"the prompt {texts[0]!r}")
 
@@ -87,7 +89,9 @@ class GaussianMixture(Denoiser):
         flat, means = x.flatten(1), self.means.to(x.dtype)
         spread_k = alpha.square() * self.variance.to(x.dtype) + sigma.square()
         # |x - alpha m|^2 as three products: no (B, K, D) tensor
-        distance = flat.square().sum(1, keepdim=True) - 2 * alpha * flat @ means.T + alpha.square() * self._square.to(x.dtype)
+        distance = (
+            flat.square().sum(1, keepdim=True) - 2 * alpha * flat @ means.T + alpha.square() * self._square.to(x.dtype)
+        )
         log_w = self.log_weights.to(x.dtype) if log_weights is None else log_weights.to(x.dtype)
         log_p = log_w - distance.clamp(min=0) / (2 * spread_k) - flat.shape[1] / 2 * (2 * torch.pi * spread_k).log()
         return alpha, sigma, flat, spread_k, log_p
@@ -103,7 +107,9 @@ class GaussianMixture(Denoiser):
         eps = sigma * (inverse.sum(1, keepdim=True) * flat - alpha * means)
         output = target(self.prediction, x0, eps, alpha, sigma).reshape(x.shape)
         t = as_time(t).to(x.device)
-        return Prediction(self.prediction, output, x, spread(self.schedule.alpha(t), x), spread(self.schedule.sigma(t), x))
+        return Prediction(
+            self.prediction, output, x, spread(self.schedule.alpha(t), x), spread(self.schedule.sigma(t), x)
+        )
 
     def log_prob(self, x: Tensor, t: Time = 0.0) -> Tensor:
         """ln p_t(x) in nats, (B,), of the whole mixture."""

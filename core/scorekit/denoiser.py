@@ -61,7 +61,8 @@ class Condition:
             if condition.batch not in (1, batch):
                 raise ValueError(f"{condition.label} was made for {condition.batch} samples; x has {batch}.")
         return {
-            name: torch.cat([c.fields[name].expand(batch, *c.fields[name].shape[1:]) for c in conditions]) for name in names
+            name: torch.cat([c.fields[name].expand(batch, *c.fields[name].shape[1:]) for c in conditions])
+            for name in names
         }
 
 
@@ -81,7 +82,9 @@ class PixelCodec:
 
     def encode(self, data: Tensor) -> Tensor:
         if data.shape[-2:] != self.size:
-            data = torch.nn.functional.interpolate(data, self.size, mode="bilinear", antialias=True, align_corners=False)
+            data = torch.nn.functional.interpolate(
+                data, self.size, mode="bilinear", antialias=True, align_corners=False
+            )
         return data * 2 - 1
 
     def decode(self, x: Tensor) -> Tensor:
@@ -159,7 +162,9 @@ class Denoiser:
         t = as_time(t).to(x.device)
         timestep = self.schedule.timestep(t).expand(len(x)).to(torch.float32)
         output = self.network(x.to(self.dtype), timestep, **(fields or {})).to(x.dtype)
-        return Prediction(self.prediction, output, x, spread(self.schedule.alpha(t), x), spread(self.schedule.sigma(t), x))
+        return Prediction(
+            self.prediction, output, x, spread(self.schedule.alpha(t), x), spread(self.schedule.sigma(t), x)
+        )
 
     def encode(self, data: Tensor) -> Tensor:
         """Pictures in [0, 1] as x; differentiable. Without a codec the data is x."""

@@ -28,7 +28,7 @@ def sigma_squared(schedule: Schedule, t: Tensor) -> Tensor:
     return schedule.sigma(t).square()
 
 
-def constant(schedule: Schedule, t: Tensor) -> Tensor:
+def constant(_schedule: Schedule, t: Tensor) -> Tensor:
     """w(t) = 1."""
     return torch.ones_like(t)
 

@@ -110,7 +110,8 @@ def combine(weights: Sequence[float | Tensor], parts: Sequence[Prediction]) -> P
         return first
     kinds = {part.kind for part in parts}
     # Weights that are tensors are compared nowhere: that would wait for the device.
-    affine = all(isinstance(w, (int, float)) for w in weights) and abs(sum(weights) - 1) < 1e-9  # type: ignore[arg-type]
+    numbers = [w for w in weights if not isinstance(w, Tensor)]
+    affine = len(numbers) == len(weights) and abs(sum(numbers) - 1) < 1e-9
     if len(kinds) == 1 and (affine or first.kind in ("eps", "score")):
         kind: Kind = first.kind
     else:

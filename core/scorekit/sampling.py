@@ -59,7 +59,9 @@ def sample(
     schedule, device = score.schedule, score.device
     shape = (shape, *score.shape) if isinstance(shape, int) else tuple(shape)
     if tuple(shape[1:]) != score.shape:
-        raise ValueError(f"shape must be (B, {', '.join(map(str, score.shape))}) for {score.denoiser.name}, not {shape}.")
+        raise ValueError(
+            f"shape must be (B, {', '.join(map(str, score.shape))}) for {score.denoiser.name}, not {shape}."
+        )
     if levels is None:
         spacing = spacing or ("trailing" if hasattr(schedule, "steps") else "karras")
         levels = grid(schedule, steps, spacing, start=start)
@@ -93,5 +95,7 @@ def sample(
             if callback is not None:
                 callback(Step(index, len(rows), rows.after[index], x, x0))
     if not torch.isfinite(x).all():
-        raise FloatingPointError(f"sample() gave values that are not finite with solver {solver} in {len(levels) - 1} steps.")
+        raise FloatingPointError(
+            f"sample() gave values that are not finite with solver {solver} in {len(levels) - 1} steps."
+        )
     return x

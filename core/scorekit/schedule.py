@@ -58,7 +58,9 @@ class Schedule(ABC):
 def spread(per_sample: Tensor, like: Tensor) -> Tensor:
     """A number or a (B,) tensor shaped to multiply `like` (B, ...), in its dtype and on its device."""
     per_sample = per_sample.to(like.device, like.dtype)
-    return per_sample.reshape(per_sample.shape + (1,) * (like.ndim - per_sample.ndim)) if per_sample.ndim else per_sample
+    return (
+        per_sample.reshape(per_sample.shape + (1,) * (like.ndim - per_sample.ndim)) if per_sample.ndim else per_sample
+    )
 
 
 class VP(Schedule):
@@ -73,14 +75,18 @@ class VP(Schedule):
     def __init__(self, alpha_bar: Tensor) -> None:
         alpha_bar = alpha_bar.detach().to("cpu", torch.float64)
         if alpha_bar.ndim != 1 or len(alpha_bar) < 2:
-            raise ValueError(f"alpha_bar must be a vector of at least 2 entries, not of shape {tuple(alpha_bar.shape)}.")
+            raise ValueError(
+                f"alpha_bar must be a vector of at least 2 entries, not of shape {tuple(alpha_bar.shape)}."
+            )
         if not (alpha_bar.diff() < 0).all() or alpha_bar[0] >= 1 or alpha_bar[-1] < 0:
             raise ValueError("alpha_bar must decrease strictly within [0, 1).")
         self.steps = len(alpha_bar)
         self._tables = {torch.device("cpu"): torch.cat([alpha_bar.new_ones(1), alpha_bar])}
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, VP) and torch.equal(self._table(torch.device("cpu")), other._table(torch.device("cpu")))
+        return isinstance(other, VP) and torch.equal(
+            self._table(torch.device("cpu")), other._table(torch.device("cpu"))
+        )
 
     def __hash__(self) -> int:
         return hash((VP, self.steps, float(self.alpha_bar[-1])))
@@ -273,7 +279,9 @@ def grid(
     if spacing in ("trailing", "leading", "linspace"):
         n = getattr(schedule, "steps", None)
         if n is None:
-            raise ValueError(f"spacing {spacing!r} needs a schedule with training steps; {schedule!r} takes uniform, karras or log-snr.")
+            raise ValueError(
+                f"spacing {spacing!r} needs a schedule with training steps; {schedule!r} takes uniform, karras or log-snr."
+            )
         if steps > n:
             raise ValueError(f"steps must be at most the {n} training steps of the schedule, not {steps}.")
         if spacing == "trailing":

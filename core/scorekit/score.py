@@ -162,7 +162,9 @@ class Score:
         """
         t = as_time(t).to(x.device)
         if t.ndim and t.shape != (len(x),):
-            raise ValueError(f"t must be a number or a vector of {len(x)} levels, one per sample, not of shape {tuple(t.shape)}.")
+            raise ValueError(
+                f"t must be a number or a vector of {len(x)} levels, one per sample, not of shape {tuple(t.shape)}."
+            )
         outputs: dict[Hashable, Prediction] = {}
         for group, (denoiser, leaves) in enumerate(self._plan):
             outputs.update(self._forward(group, denoiser, leaves, x, t))
@@ -191,7 +193,7 @@ class Score:
             own_x = own_x.repeat(count, *(1,) * (x.ndim - 1))
             own_t = own_t.repeat(count) if own_t.ndim else own_t
         made = denoiser.predict(own_x, own_t, fields)
-        for leaf, output, at_x in zip(leaves, made.output.split(batch), made.x.split(batch), strict=True):
+        for leaf, output, at_x in zip(leaves, made.output.chunk(count), made.x.chunk(count), strict=True):
             one = Prediction(made.kind, output, at_x, _first(made.alpha, batch), _first(made.sigma, batch))
             yield leaf.identity, one if denoiser.schedule == self.schedule else one.at(x, alpha, sigma)
 
@@ -207,7 +209,9 @@ def _refuse_unlike(first: Denoiser, other: Denoiser) -> None:
             f"{first.name} has samples of shape {first.shape} and {other.name} of shape {other.shape}: their scores cannot be added."
         )
     if first.device != other.device:
-        raise ValueError(f"{first.name} is on {first.device} and {other.name} is on {other.device}: load both on one device.")
+        raise ValueError(
+            f"{first.name} is on {first.device} and {other.name} is on {other.device}: load both on one device."
+        )
 
 
 def perp_neg(null: Score, positive: Score, negatives: Sequence[tuple[float | Tensor, Score]], scale: float) -> Score:

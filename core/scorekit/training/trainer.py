@@ -88,7 +88,9 @@ def train(
         kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True, broadcast_buffers=False)],
     )
     ema = copy.deepcopy(model).requires_grad_(False)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay
+    )
     start, path = 0, Path(folder) / CHECKPOINT
     if path.exists():
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -105,7 +107,12 @@ def train(
         if accelerator.is_main_process:
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_suffix(".tmp")
-            state = {"model": bare.state_dict(), "ema": ema.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+            state = {
+                "model": bare.state_dict(),
+                "ema": ema.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "step": step,
+            }
             torch.save(state, temporary)
             os.replace(temporary, path)
 
@@ -128,7 +135,9 @@ def train(
                 raise FloatingPointError(f"The training loss is not finite at step {step}.")
             if accelerator.is_main_process:
                 rate = (step + 1 - start) / (time.monotonic() - began)
-                report(step + 1, settings.steps, {"loss": float(now), "grad_norm": float(norm), "steps_per_second": rate})
+                report(
+                    step + 1, settings.steps, {"loss": float(now), "grad_norm": float(norm), "steps_per_second": rate}
+                )
             if time.monotonic() - saved > settings.checkpoint_seconds:
                 save(step + 1)
                 saved = time.monotonic()
@@ -160,7 +169,8 @@ def _to(batch: Any, device: torch.device) -> Any:
 
 @torch.no_grad()
 def _average(ema: nn.Module, model: nn.Module, decay: float) -> None:
-    kept, new = [p for p in ema.parameters()], [p.detach() for p in model.parameters()]
+    kept: list[Tensor] = [p.detach() for p in ema.parameters()]
+    new: list[Tensor] = [p.detach() for p in model.parameters()]
     torch._foreach_lerp_(kept, new, 1 - decay)
     for buffer, source in zip(ema.buffers(), model.buffers(), strict=True):
         buffer.copy_(source)

@@ -146,11 +146,18 @@ def _merge(word: list[str], pair: tuple[str, str]) -> list[str]:
 
 
 def train_pico_image(
-    recipe: Recipe, data: ImageSet, folder: Path, report: Callable[[int, int, dict[str, float]], None], *, cpu: bool = False
+    recipe: Recipe,
+    data: ImageSet,
+    folder: Path,
+    report: Callable[[int, int, dict[str, float]], None],
+    *,
+    cpu: bool = False,
 ) -> PicoImage:
     """Train by the recipe and return the model with averaged weights. Goes on from `folder` where it holds a checkpoint."""
     if data.images.shape[-1] != recipe.size:
-        raise ValueError(f"size is {recipe.size} and the data set has pictures of {data.images.shape[-1]} px: they must agree.")
+        raise ValueError(
+            f"size is {recipe.size} and the data set has pictures of {data.images.shape[-1]} px: they must agree."
+        )
     torch.manual_seed(recipe.seed)
     model = PicoImage(recipe)
     tokenizer, schedule = make_tokenizer(), VP.cosine().zero_terminal_snr()
@@ -160,7 +167,10 @@ def train_pico_image(
     def batches(generator: torch.Generator) -> tuple[Tensor, Tensor]:
         chosen = torch.randint(len(data), (recipe.batch,), generator=generator)
         dropped = torch.rand(recipe.batch, generator=generator) < recipe.drop
-        captions = ["" if drop else data.caption(i, generator) for i, drop in zip(chosen.tolist(), dropped.tolist(), strict=True)]
+        captions = [
+            "" if drop else data.caption(i, generator)
+            for i, drop in zip(chosen.tolist(), dropped.tolist(), strict=True)
+        ]
         for caption in captions:
             if caption not in encoded:
                 encoded[caption] = tokenizer(caption, padding="max_length").input_ids
@@ -187,8 +197,9 @@ def export(model: PicoImage, recipe: Recipe, folder: Path) -> None:
     """Write a diffusers-format folder: fp16 safetensors, tokenizer, scheduler, and `scorekit.json` for what diffusers has no word for."""
     temporary = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    model = model.half()
-    model.network.unet.save_pretrained(temporary / "unet")
+    model.half()
+    unet: Any = model.network.unet
+    unet.save_pretrained(temporary / "unet")
     model.text.save_pretrained(temporary / "text_encoder")
     make_tokenizer().save_pretrained(temporary / "tokenizer")
     (temporary / "scheduler").mkdir()

@@ -1,0 +1,50 @@
+# Every target makes .venv and installs what it needs first; a second call does nothing twice.
+#   make demo    "a red mushroom" becomes a mesh            make test   the test suite
+#   make app     the studio, in your browser                make lint   style, types, import contracts
+#   make bench   quality and speed, measured (long)
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+PROMPT ?= a red mushroom
+
+.DEFAULT_GOAL := help
+.PHONY: help demo app test lint bench clean
+
+help:
+	@sed -n 's/^#  *//p' Makefile | head -n 4
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' || \
+	  { echo "scorekit needs Python 3.11 or 3.12; name one with  make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Missing Debian package: python3-venv"; exit 1; }
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip uv
+	$(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --editable '.[all,dev]'
+	@$(BIN)/python -c 'import ctypes.util as u; \
+	  need = {"GL": "libgl1", "EGL": "libegl1", "glib-2.0": "libglib2.0-0"}; \
+	  lack = [package for library, package in need.items() if not u.find_library(library)]; \
+	  lack and print("Missing Debian packages (OpenCV and simulators want them): " + " ".join(lack))'
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/scorekit run text-to-3d --prompt "$(PROMPT)"
+
+app: $(STAMP)
+	$(BIN)/scorekit app
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	$(BIN)/python tests/benchmarks/pico_image.py
+	$(BIN)/python tests/benchmarks/text_to_3d.py
+
+clean:
+	rm -rf $(VENV) build *.egg-info
