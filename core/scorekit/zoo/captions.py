@@ -6,6 +6,8 @@ kind that no training set holds, so that a model's grasp of new combinations can
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 
 from scorekit.zoo.objects import COLORS, KINDS
@@ -50,9 +52,7 @@ def caption(kind: str, color: str | None = None, view: str | None = None) -> str
 def describe(kind: str, color: str, view: str, generator: torch.Generator | None = None) -> str:
     """A training caption: the view and, rarely, the colour are dropped at random."""
     draw = torch.rand(2, generator=generator).tolist()
-    return caption(
-        kind, None if draw[0] < COLORLESS_SHARE else color, view if draw[1] < VIEW_SHARE else None
-    )
+    return caption(kind, None if draw[0] < COLORLESS_SHARE else color, view if draw[1] < VIEW_SHARE else None)
 
 
 def parse(text: str) -> tuple[str | None, str | None, str | None]:
@@ -64,7 +64,7 @@ def parse(text: str) -> tuple[str | None, str | None, str | None]:
     words = "".join(ch if ch.isalpha() else " " for ch in text.lower()).split()
     spaced = f" {' '.join(words)} "
     color = next((word for word in words if word in COLORS), None)
-    viewed = (word for word, after in zip(words, words[1:], strict=False) if after == "view" and word in VIEWS)
+    viewed = (word for word, after in pairwise(words) if after == "view" and word in VIEWS)
     view = next(viewed, None)
     kinds = [kind for kind in KINDS if f" {kind} " in spaced]
     return color, max(kinds, key=len, default=None), view

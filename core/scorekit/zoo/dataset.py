@@ -102,7 +102,7 @@ def build(
     """Render n pictures into `folder`, resuming where an earlier build stopped, and return the folder.
 
     held_out: draw only the pairs in HELD_OUT, which a training set never holds. progress: called as (done, n).
-    Raises ValueError for numbers out of range and for a folder built with other settings.
+    Raises ValueError for numbers out of range and for a folder that holds more pictures or was built with other settings.
     """
     for name, value, least in (("n", n, 1), ("size", size, 8), ("workers", workers, 1), ("seed", seed, 0)):
         if value < least:
@@ -111,9 +111,13 @@ def build(
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, {"renderer": RENDERER_VERSION, "size": size, "seed": seed, "held_out": held_out})
     counts = [min(SHARD_SIZE, n - start) for start in range(0, n, SHARD_SIZE)]
+    # A set is all that its folder holds: fewer pictures than are there cannot be had without deleting some.
+    present = sum(_count(path) for path in folder.glob("shard-*.npz"))
+    if present > n:
+        raise ValueError(f"n must be at least the {present} pictures that {folder} holds; got {n}")
     missing = [i for i, count in enumerate(counts) if _count(_shard(folder, i)) != count]
     done = n - sum(counts[i] for i in missing)
-    report = progress or (lambda done, n: None)
+    report = progress or _silent
     report(done, n)
     jobs = [(folder, i, counts[i], size, seed, held_out) for i in missing]
     if workers == 1:
@@ -142,6 +146,10 @@ def load(folder: str | Path) -> ImageSet:
     whole = {name: np.concatenate(arrays) for name, arrays in parts.items()}
     rgba = whole.pop("rgba")
     return ImageSet(np.ascontiguousarray(rgba[..., :3].transpose(0, 3, 1, 2)), rgba[..., 3].copy(), **whole)
+
+
+def _silent(_done: int, _n: int) -> None:
+    """Report nothing."""
 
 
 def _shard(folder: Path, index: int) -> Path:

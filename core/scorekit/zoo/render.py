@@ -164,7 +164,7 @@ def correspondences(
     a and b show the same objects. Returns item (M,) int64, pixels in a (M, 2) int64 and in b (M, 2) int64 as (row,
     column). A point of a counts as visible in b when b's surface at that pixel lies within `tolerance` world units.
     """
-    n, _, height, width = a.points.shape
+    width = a.points.shape[3]
     points = a.points.flatten(2).transpose(1, 2)
     row, column, _ = camera_b.project(points, *b.points.shape[2:])
     finite = torch.isfinite(points[..., 0])
@@ -203,13 +203,15 @@ def _trace(obj: Object, camera: Camera, size: int) -> _Hits:
     item = ray // per_image
     half = chord[ray].sqrt()
     # One matrix holds all that a ray needs, so that dropping finished rays is a single gather.
-    state = torch.cat([
-        origin.view(-1, 3)[item].T,
-        direction.reshape(-1, 3)[ray].T,
-        (along[ray] - half)[None],
-        (along[ray] + half)[None],
-        obj.params[item].T,
-    ])
+    state = torch.cat(
+        [
+            origin.view(-1, 3)[item].T,
+            direction.reshape(-1, 3)[ray].T,
+            (along[ray] - half)[None],
+            (along[ray] + half)[None],
+            obj.params[item].T,
+        ]
+    )
     kept: list[tuple[Tensor, Tensor]] = []
     for _ in range(_MAX_STEPS):
         x, y, z = (state[i] + state[6] * state[3 + i] for i in range(3))

@@ -1,0 +1,152 @@
+"""`scorekit`: run, train, plugins, models, doctor. Exit codes: 0 done, 1 failed, 2 bad input, 130 cancelled."""
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from scorekit.host.commands import RunGroup, TrainGroup, resume_run
+from scorekit.host.errors import ParameterError, PluginError
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+Resume = Annotated[
+    str | None, typer.Option("--resume", metavar="DIR", help="Go on with the unfinished run in this folder.")
+]
+app = typer.Typer(
+    name="scorekit",
+    help="Diffusion models beyond images: run and train applications built on one score API.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+run_app = typer.Typer(cls=RunGroup, invoke_without_command=True, subcommand_metavar="NAME [OPTIONS]")
+train_app = typer.Typer(cls=TrainGroup, invoke_without_command=True, subcommand_metavar="NAME [OPTIONS]")
+app.add_typer(run_app, name="run", help="Run an application. `scorekit run NAME --help` shows its parameters.")
+app.add_typer(train_app, name="train", help="Train by a recipe. `scorekit train NAME --help` shows its parameters.")
+
+
+@app.callback(invoke_without_command=True)
+def top(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> int:
+    if version:
+        import scorekit
+
+        typer.echo(scorekit.__version__)
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+    return 0
+
+
+@run_app.callback()
+def run_without_name(
+    context: typer.Context, resume: Resume = None, as_json: JsonFlag = False, quiet: Quiet = False
+) -> int:
+    return resume_run(context, "application", resume, as_json, quiet)
+
+
+@train_app.callback()
+def train_without_name(
+    context: typer.Context, resume: Resume = None, as_json: JsonFlag = False, quiet: Quiet = False
+) -> int:
+    return resume_run(context, "training", resume, as_json, quiet)
+
+
+@app.command()
+def plugins(as_json: JsonFlag = False) -> int:
+    """List applications and training recipes, and why one cannot be used."""
+    from scorekit.host.registry import discover
+
+    rows = discover().rows
+    if as_json:
+        return _print_json([row.as_json() for row in rows])
+    lines = [(row.name, row.kind or "", row.summary if row.usable else f"NOT USABLE: {row.reason}") for row in rows]
+    return _print_table(("name", "kind", "what it does"), lines, empty="no plugin is installed")
+
+
+@app.command()
+def models(as_json: JsonFlag = False) -> int:
+    """List the models that need no download; --model also takes a local folder or a hub id."""
+    from scorekit.host.console import size
+    from scorekit.host.models import listing
+
+    rows = listing()
+    if as_json:
+        return _print_json(rows)
+    lines = [(r["name"], r["origin"], size(r["bytes"]) if r["bytes"] else "", r["summary"]) for r in rows]
+    return _print_table(("name", "origin", "size", "what it is"), lines, empty="no model is embedded")
+
+
+@app.command()
+def doctor(as_json: JsonFlag = False) -> int:
+    """Examine this installation: libraries, devices, video, disk, plugins. Exit code 1 if scorekit cannot work."""
+    from scorekit.host.doctor import examine
+
+    findings = list(examine())
+    code = 1 if any(f.status == "error" for f in findings) else 0
+    if as_json:
+        _print_json([f.as_json() for f in findings])
+        return code
+    lines = [(f.status, f.check, "; ".join(filter(None, (f.detail, f.advice.strip())))) for f in findings]
+    _print_table(("", "check", "finding"), lines, empty="")
+    return code
+
+
+def _print_json(content: Any) -> int:
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    return 0
+
+
+def _print_table(header: tuple[str, ...], rows: list[Any], empty: str) -> int:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    if not rows:
+        typer.echo(empty)
+        return 0
+    if not console.is_terminal:  # into a pipe, a line stays a line
+        widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+        for row in (header, *rows):
+            typer.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        return 0
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for title in header:
+        table.add_column(title, overflow="fold", no_wrap=title != header[-1])
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console.print(table)
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code. One sentence on stderr for everything a user can have caused."""
+    try:
+        code = typer.main.get_command(app).main(args=arguments, prog_name="scorekit", standalone_mode=False)
+    except ParameterError as error:
+        return _complain(str(error), 2)
+    except PluginError as error:
+        return _complain(str(error), 1)
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except OSError as error:  # a full disk, a closed pipe: said by the system, not by us
+        return _complain(str(error), 1)
+    except Exception as error:
+        if not any(base.__name__ == "ClickException" for base in type(error).__mro__):
+            raise
+        # A usage error, known by name: typer has carried this class in different modules over its versions.
+        return _complain(getattr(error, "format_message", error.__str__)(), 2)
+    return code if isinstance(code, int) else 0
+
+
+def _complain(sentence: str, code: int) -> int:
+    print(f"scorekit: {' '.join(sentence.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
