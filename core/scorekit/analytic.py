@@ -48,6 +48,13 @@ class GaussianMixture(Denoiser):
     ) -> None:
         if captions is not None and len(captions) != len(means):
             raise ValueError(f"captions must be {len(means)}, one for each mean, not {len(captions)}.")
+        deviations = torch.as_tensor(std, dtype=means.dtype, device=means.device)
+        if deviations.shape not in ((), (1,), (len(means),)) or not (deviations >= 0).all():
+            raise ValueError(
+                f"std must be a number or a vector of {len(means)} numbers, one for each mean, and at least 0."
+            )
+        if weights is not None and (weights.shape != (len(means),) or not (weights > 0).all()):
+            raise ValueError(f"weights must be {len(means)} positive numbers, one for each mean.")
         super().__init__(
             self._never,
             schedule,
@@ -60,7 +67,7 @@ class GaussianMixture(Denoiser):
             dtype=means.dtype,
         )
         self.means = means.flatten(1)
-        self.variance = torch.as_tensor(std, dtype=means.dtype, device=means.device).square().expand(len(means))
+        self.variance = deviations.square().expand(len(means))
         self.log_weights = torch.zeros_like(self.means[:, 0]) if weights is None else weights.to(means).log()
         self._square = self.means.square().sum(1)
         self._words = [frozenset(_words(caption)) for caption in captions or ()]
@@ -69,9 +76,9 @@ class GaussianMixture(Denoiser):
     def _never(*_: object) -> Tensor:
         raise TypeError("A closed form has no network; it is evaluated by predict().")
 
-    def _matching(self, texts: Sequence[str]) -> Condition:
+    def _matching(self, texts: Sequence[str] | None) -> Condition:
         rows = []
-        for text in texts:
+        for text in texts or [""]:
             wanted = frozenset(_words(text))
             found = torch.tensor([wanted <= words for words in self._words], device=self.device)
             if not found.any():
@@ -80,7 +87,11 @@ class GaussianMixture(Denoiser):
                     f"prompt: no caption of {self.name} holds all the words of {text!r}; its words are: {known}."
                 )
             rows.append(torch.where(found, self.log_weights, -torch.inf))
-        return Condition({"log_weights": torch.stack(rows)}, key=tuple(texts), label=f"the prompt {texts[0]!r}")
+        return Condition(
+            {"log_weights": torch.stack(rows)},
+            key=tuple(texts or ()),
+            label=f"the prompt {texts[0]!r}" if texts else "no prompt",
+        )
 
     def _moments(self, x: Tensor, t: Time, log_weights: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """alpha and sigma (B, 1), x (B, D), q (B, K), and ln w_k p_k(x) up to w's norm (B, K)."""

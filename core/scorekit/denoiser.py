@@ -74,23 +74,6 @@ class Codec(Protocol):
     def decode(self, x: Tensor) -> Tensor: ...
 
 
-class PixelCodec:
-    """For models that diffuse pixels in [-1, 1]: pictures in [0, 1] of any size (B, C, H, W) are resized to the model's."""
-
-    def __init__(self, size: tuple[int, int]) -> None:
-        self.size = size
-
-    def encode(self, data: Tensor) -> Tensor:
-        if data.shape[-2:] != self.size:
-            data = torch.nn.functional.interpolate(
-                data, self.size, mode="bilinear", antialias=True, align_corners=False
-            )
-        return data * 2 - 1
-
-    def decode(self, x: Tensor) -> Tensor:
-        return ((x + 1) / 2).clamp(0, 1)
-
-
 class Denoiser:
     """A network on a schedule.
 
@@ -98,7 +81,7 @@ class Denoiser:
     schedule    the schedule that it was trained on
     prediction  what its output is: eps, x0, v, flow or score
     shape       of one sample of x, without the batch
-    prompts     turns a list of prompts into a Condition; None for a network that takes no prompt
+    prompts     turns a list of prompts, or None for the null condition, into a Condition; absent where the network takes no prompt
     codec       between pictures in [0, 1] and x; None where x is the data itself
     name        how messages call the model
     dtype       in which the network runs; x, schedule arithmetic and results keep the caller's (float32)
@@ -113,7 +96,7 @@ class Denoiser:
         prediction: Kind,
         shape: Sequence[int],
         *,
-        prompts: Callable[[Sequence[str]], Condition] | None = None,
+        prompts: Callable[[Sequence[str] | None], Condition] | None = None,
         codec: Codec | None = None,
         name: str = "denoiser",
         device: torch.device | str = "cpu",
@@ -122,7 +105,7 @@ class Denoiser:
         self.network, self.schedule, self.prediction, self.shape = network, schedule, prediction, tuple(shape)
         self.prompts, self.codec, self.name = prompts, codec, name
         self.device, self.dtype = torch.device(device), dtype
-        self._encoded: dict[tuple[str, ...], Condition] = {}
+        self._encoded: dict[tuple[str, ...] | None, Condition] = {}
 
     def __repr__(self) -> str:
         return f"Denoiser({self.name}, {self.prediction} on {self.schedule!r}, shape {self.shape})"
@@ -145,7 +128,11 @@ class Denoiser:
             if prompt is not None:
                 raise ValueError(f"{self.name} takes no prompt; use given(None) or a Condition.")
             return Condition({}, key=())
-        texts = ("",) if prompt is None else (prompt,) if isinstance(prompt, str) else tuple(prompt)
+        texts = None if prompt is None else tuple(prompt) if isinstance(prompt, (list, tuple)) else (prompt,)
+        if texts is not None and (not texts or not all(isinstance(text, str) for text in texts)):
+            raise ValueError(
+                "prompt must be a text, a list of one or more texts, one for each sample, a Condition or None."
+            )
         if texts not in self._encoded:
             if len(self._encoded) >= 256:  # a long run with ever new prompts must not grow for ever
                 self._encoded.pop(next(iter(self._encoded)))

@@ -29,6 +29,18 @@ class TextUNet(nn.Module):
         return nn.functional.pixel_shuffle(output, self.patch) if self.patch > 1 else output
 
 
+class PlainUNet(nn.Module):
+    """A UNet2DModel, which takes x and the timestep only. A learned variance is dropped as in TextUNet."""
+
+    def __init__(self, unet: nn.Module) -> None:
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, x: Tensor, timestep: Tensor) -> Tensor:
+        output: Tensor = self.unet(x, timestep, return_dict=False)[0]
+        return output[:, : x.shape[1]]
+
+
 def plain_attention(unet: Any) -> None:
     """Use explicit matrix products for attention: on a CPU faster than the fused kernel at the pico models' sizes."""
     from diffusers.models.attention_processor import AttnProcessor

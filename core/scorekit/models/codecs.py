@@ -1,0 +1,58 @@
+"""Codecs: between pictures in [0, 1] and the space in which a model diffuses, differentiable both ways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """A picture (B, C, H, W) at `size` = (height, width), low-pass filtered where it shrinks."""
+    if picture.shape[-2:] == size:
+        return picture
+    return torch.nn.functional.interpolate(picture, size, mode="bilinear", antialias=True, align_corners=False)
+
+
+class PixelCodec:
+    """For models that diffuse pixels in [-1, 1]: pictures (B, C, H, W) of any size are resized to the model's."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = size
+
+    def encode(self, data: Tensor) -> Tensor:
+        return resized(data, self.size) * 2 - 1
+
+    def decode(self, x: Tensor) -> Tensor:
+        return ((x + 1) / 2).clamp(0, 1)
+
+
+class VAECodec:
+    """For models that diffuse the latents of an autoencoder (Rombach et al. 2022).
+
+        x = (mean of the encoder - shift_factor) * scaling_factor
+
+    The mean, not a sample: distillation wants the gradient of one fixed function, and the posterior's spread is far below
+    any noise level of interest. The autoencoder computes in its own dtype (float32 as loaded here); results return in the
+    caller's.
+
+    vae   an AutoencoderKL
+    size  (height, width) of the pictures that give the model's latents; others are resized to it
+    """
+
+    def __init__(self, vae: Any, size: tuple[int, int]) -> None:
+        self.vae, self.size = vae, size
+        self.scaling = float(vae.config.scaling_factor)
+        self.shift = float(getattr(vae.config, "shift_factor", None) or 0.0)
+
+    def encode(self, data: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) in [0, 1] as latents (B, C, h, w)."""
+        picture = resized(data, self.size).to(self.vae.dtype) * 2 - 1
+        mean: Tensor = self.vae.encode(picture).latent_dist.mean
+        return ((mean - self.shift) * self.scaling).to(data.dtype)
+
+    def decode(self, x: Tensor) -> Tensor:
+        """Latents (B, C, h, w) as pictures (B, 3, H, W) in [0, 1]."""
+        picture: Tensor = self.vae.decode(x.to(self.vae.dtype) / self.scaling + self.shift, return_dict=False)[0]
+        return ((picture + 1) / 2).clamp(0, 1).to(x.dtype)
