@@ -57,11 +57,21 @@ def distill(
     """
     t = as_time(t).to(x.device)
     schedule = target.schedule
+    if tuple(x.shape[1:]) != target.shape:
+        raise ValueError(
+            f"x must have samples of shape {target.shape} for {target.denoiser.name}, not {tuple(x.shape[1:])}."
+        )
+    if t.ndim and t.shape != (len(x),):
+        raise ValueError(
+            f"t must be a number or a vector of {len(x)} levels, one per sample, not of shape {tuple(t.shape)}."
+        )
+    if eps is not None and eps.shape != x.shape:
+        raise ValueError(f"eps must have the shape {tuple(x.shape)} of x, not {tuple(eps.shape)}.")
     with torch.no_grad():
         if eps is None:
             eps = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
         noised = schedule.noised(x.detach(), eps, t)
         difference = target(noised, t).eps - eps if baseline is None else (target - baseline)(noised, t).eps
         gradient = spread(weight(schedule, t), x) * difference
-        goal = x.detach() - gradient
-    return 0.5 * (x - goal).square().sum()
+    # x - x is 0 and its gradient is 1: the difference of x and a goal near it would lose the small gradient's digits.
+    return 0.5 * gradient.square().sum() + (gradient * (x - x.detach())).sum()

@@ -62,6 +62,8 @@ def sample(
         raise ValueError(
             f"shape must be (B, {', '.join(map(str, score.shape))}) for {score.denoiser.name}, not {shape}."
         )
+    if shape[0] < 1:
+        raise ValueError(f"shape must ask for at least 1 sample, not {shape[0]}.")
     if levels is None:
         spacing = spacing or ("trailing" if hasattr(schedule, "steps") else "karras")
         levels = grid(schedule, steps, spacing, start=start)

@@ -268,7 +268,8 @@ def grid(
         "log-snr"   log-SNR spread evenly down to the noise-to-signal ratio `sigma_min`
     The first three are the spacings of Lin et al. 2023, table 2, for schedules with training steps.
 
-    Raises ValueError for steps < 1, start outside (0, 1] or a spacing that the schedule does not have.
+    Raises ValueError for steps < 1 or more than there are training steps, start outside (0, 1], sigma_min outside the levels below
+    start, or a spacing that the schedule does not have.
     """
     if steps < 1:
         raise ValueError(f"steps must be at least 1, not {steps}.")
@@ -282,8 +283,10 @@ def grid(
             raise ValueError(
                 f"spacing {spacing!r} needs a schedule with training steps; {schedule!r} takes uniform, karras or log-snr."
             )
-        if steps > n:
-            raise ValueError(f"steps must be at most the {n} training steps of the schedule, not {steps}.")
+        if steps > n * start + 1e-9:  # a training step visited twice is a solver's division by zero
+            raise ValueError(
+                f"steps must be at most the {int(n * start + 1e-9)} training steps of the schedule below start, not {steps}."
+            )
         if spacing == "trailing":
             index = (n * start - torch.arange(steps, dtype=torch.float64) * (n * start / steps)).round() - 1
         elif spacing == "leading":
@@ -293,6 +296,10 @@ def grid(
         return torch.cat([(index + 1) / n, index.new_zeros(1)])
     # Both remaining spacings are even in a function of the noise-to-signal ratio; VP schedules without noise-only end clamp below.
     first = (-schedule.log_snr(start) / 2).exp().clamp(max=1e4).item()
+    if spacing in ("karras", "log-snr") and not 0 < sigma_min < first:
+        raise ValueError(
+            f"sigma_min must lie between 0 and {first:.6g}, the noise-to-signal ratio at start, not {sigma_min}."
+        )
     if spacing == "karras":
         ramp = torch.linspace(first ** (1 / rho), sigma_min ** (1 / rho), steps, dtype=torch.float64).pow(rho)
     elif spacing == "log-snr":

@@ -77,7 +77,7 @@ class Mapped(Term):
 
     def leaves(self) -> Iterator[Given]:
         for score in self.inputs:
-            for _, term in score.terms:
+            for _, term in score._active:
                 yield from term.leaves()
 
     def value(self, outputs: dict[Hashable, Prediction]) -> Prediction:
@@ -188,7 +188,10 @@ class Score:
             own_x = x * spread(own_norm / norm, x)
         fields = self._batches.get((group, batch))
         if fields is None:
-            fields = self._batches[group, batch] = Condition.stack([leaf.condition for leaf in leaves], batch)
+            fields = Condition.stack([leaf.condition for leaf in leaves], batch)
+            # A learned condition (textual inversion) changes between calls, and has a graph of its own in each.
+            if not any(value.requires_grad for leaf in leaves for value in leaf.condition.fields.values()):
+                self._batches[group, batch] = fields
         if count > 1:
             own_x = own_x.repeat(count, *(1,) * (x.ndim - 1))
             own_t = own_t.repeat(count) if own_t.ndim else own_t
@@ -222,6 +225,7 @@ def perp_neg(null: Score, positive: Score, negatives: Sequence[tuple[float | Ten
     where perp keeps of d_i what is orthogonal to d+, sample by sample. The weights are negative to push away, and may be tensors (B,)
     (in text-to-3D they depend on the camera).
     """
+    negatives = [(weight, score) for weight, score in negatives if isinstance(weight, Tensor) or weight != 0]
     weights = [weight for weight, _ in negatives]
 
     def combine_perpendicular(at_null: Prediction, at_positive: Prediction, *at_negatives: Prediction) -> Prediction:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 
 import torch
 from torch import Tensor
@@ -118,7 +119,13 @@ SOLVERS: dict[str, Callable[..., Plan]] = {"ddpm": ddpm, "ddim": ddim, "euler": 
 
 
 def plan(name: str, schedule: Schedule, t: Tensor, **options: float) -> Plan:
-    """The plan of a named solver; ValueError for a name that is not one of SOLVERS."""
+    """The plan of a named solver at levels t (n + 1,); ValueError for a name, an option or levels that it cannot take."""
     if name not in SOLVERS:
         raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, not {name!r}.")
+    known = list(signature(SOLVERS[name]).parameters)[2:]
+    for option in options:
+        if option not in known:
+            raise ValueError(f"solver {name} takes {' and '.join(known) or 'no option'}, not {option!r}.")
+    if t.ndim != 1 or len(t) < 2 or not (t.diff() < 0).all() or t[0] > 1 or t[-1] < 0:
+        raise ValueError("levels must be a vector of two or more levels that decrease strictly within [0, 1].")
     return SOLVERS[name](schedule, t, **options)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState, is_initialized
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
 
@@ -82,6 +83,11 @@ def train(
     Run under `accelerate launch` it uses every process given; the batch is then per process.
     Raises FloatingPointError where the loss is not finite, naming the step.
     """
+    # accelerate keeps one state per process and refuses another precision: a notebook may train twice.
+    if is_initialized() and (
+        AcceleratorState().mixed_precision != settings.precision or (AcceleratorState().device.type == "cpu") != cpu
+    ):
+        AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(
         cpu=cpu,
         mixed_precision=settings.precision,
@@ -116,7 +122,7 @@ def train(
             torch.save(state, temporary)
             os.replace(temporary, path)
 
-    saved, began, step = time.monotonic(), time.monotonic(), start
+    saved, began, done = time.monotonic(), time.monotonic(), start
     try:
         for step in range(start, settings.steps):
             generator = _generator(settings.seed, step, accelerator.process_index)
@@ -125,14 +131,18 @@ def train(
             batch = _to(batches(generator), accelerator.device)
             with accelerator.autocast():
                 value = loss(model, batch, generator)
-            accelerator.backward(value)
-            norm = accelerator.clip_grad_norm_(model.parameters(), settings.clip)
-            optimizer.step()
-            optimizer.zero_grad()
-            _average(ema, bare, min(settings.ema, (1 + step) / (10 + step)))
             now = value.detach().float()
             if not torch.isfinite(now):
                 raise FloatingPointError(f"The training loss is not finite at step {step}.")
+            accelerator.backward(value)
+            norm = accelerator.clip_grad_norm_(model.parameters(), settings.clip)
+            # In fp16 such gradients are no accident: accelerate's loss scaling skips the step.
+            if settings.precision != "fp16" and not torch.isfinite(norm):
+                raise FloatingPointError(f"The gradient of the training loss is not finite at step {step}.")
+            optimizer.step()
+            optimizer.zero_grad()
+            _average(ema, bare, min(settings.ema, (1 + step) / (10 + step)))
+            done = step + 1
             if accelerator.is_main_process:
                 rate = (step + 1 - start) / (time.monotonic() - began)
                 report(
@@ -144,15 +154,15 @@ def train(
     except FloatingPointError:
         raise  # the last good checkpoint stays
     except BaseException:
-        save(step + 1)
+        save(done)  # the steps that were taken whole: a run interrupted in its forward pass repeats that step
         raise
-    save(settings.steps)
+    save(done)
     return ema.to("cpu", torch.float32).eval()
 
 
 def _generator(seed: int, step: int, process: int) -> torch.Generator:
     # A product of primes keeps the streams of neighbouring steps and processes apart.
-    return torch.Generator().manual_seed((seed * 1_000_003 + step) * 8_191 + process)
+    return torch.Generator().manual_seed(((seed * 1_000_003 + step) * 8_191 + process) % 2**63)
 
 
 def _to(batch: Any, device: torch.device) -> Any:

@@ -2,6 +2,9 @@
 
 The vocabulary is closed; `parse` inverts every caption that `caption` writes. `HELD_OUT` lists the pairs of colour and
 kind that no training set holds, so that a model's grasp of new combinations can be measured.
+
+A picture is on white unless its caption says ", on black". Naming the background lets a model learn more than one without mixing them
+up, and two pictures of one object before two backgrounds tell what is opaque: score distillation lives on that.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import torch
 from scorekit.zoo.objects import COLORS, KINDS
 
 VIEWS: tuple[str, ...] = ("front", "side", "back", "overhead")
+BACKGROUNDS: dict[str, tuple[float, float, float]] = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
 OVERHEAD_ELEVATION = 50.0  # degrees; above it a view is "overhead"
 VIEW_SHARE = 0.7  # share of training captions that name the view
 COLORLESS_SHARE = 0.05  # share of training captions that leave the colour out
@@ -25,7 +29,7 @@ HELD_OUT: frozenset[tuple[str, str]] = frozenset({
 })  # fmt: skip
 
 WORDS: tuple[str, ...] = tuple(
-    sorted({"a", "an", "view", *VIEWS, *COLORS, *(word for kind in KINDS for word in kind.split())})
+    sorted({"a", "an", "on", "view", *VIEWS, *BACKGROUNDS, *COLORS, *(word for kind in KINDS for word in kind.split())})
 )
 
 
@@ -37,8 +41,8 @@ def view_of(azimuth: float, elevation: float) -> str:
     return "front" if turn <= 45.0 else "back" if turn >= 135.0 else "side"
 
 
-def caption(kind: str, color: str | None = None, view: str | None = None) -> str:
-    """The caption of a picture; a colour or view of None is left out. Raises ValueError for unknown names."""
+def caption(kind: str, color: str | None = None, view: str | None = None, background: str | None = None) -> str:
+    """The caption of a picture; a colour, view or background of None is left out. Raises ValueError for unknown names."""
     _check("kind", kind, KINDS)
     if color is not None:
         _check("color", color, tuple(COLORS))
@@ -46,13 +50,20 @@ def caption(kind: str, color: str | None = None, view: str | None = None) -> str
         _check("view", view, VIEWS)
     noun = kind if color is None else f"{color} {kind}"
     article = "an" if noun[0] in "aeiou" else "a"
-    return f"{article} {noun}" if view is None else f"{article} {noun}, {view} view"
+    text = f"{article} {noun}" if view is None else f"{article} {noun}, {view} view"
+    if background is None:
+        return text
+    _check("background", background, tuple(BACKGROUNDS))
+    return f"{text}, on {background}"
 
 
-def describe(kind: str, color: str, view: str, generator: torch.Generator | None = None) -> str:
+def describe(
+    kind: str, color: str, view: str, generator: torch.Generator | None = None, background: str | None = None
+) -> str:
     """A training caption: the view and, rarely, the colour are dropped at random."""
     draw = torch.rand(2, generator=generator).tolist()
-    return caption(kind, None if draw[0] < COLORLESS_SHARE else color, view if draw[1] < VIEW_SHARE else None)
+    named = None if draw[0] < COLORLESS_SHARE else color
+    return caption(kind, named, view if draw[1] < VIEW_SHARE else None, background)
 
 
 def parse(text: str) -> tuple[str | None, str | None, str | None]:

@@ -57,9 +57,9 @@ class ImageSet:
         view = view_of(float(self.azimuth[index]), float(self.elevation[index]))
         return KINDS[int(self.kind[index])], list(COLORS)[int(self.color[index])], view
 
-    def caption(self, index: int, generator: torch.Generator | None = None) -> str:
-        """A random training caption of one picture."""
-        return describe(*self.names(index), generator)
+    def caption(self, index: int, generator: torch.Generator | None = None, background: str | None = None) -> str:
+        """A random training caption of one picture, before a background that may be named."""
+        return describe(*self.names(index), generator, background)
 
     def captions(self, generator: torch.Generator | None = None) -> Iterator[str]:
         """Random training captions of all pictures, in order."""

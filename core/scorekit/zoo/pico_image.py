@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from scorekit.models.networks import TextUNet, plain_attention
 from scorekit.schedule import VP
 from scorekit.training import Settings, denoising_loss, train
-from scorekit.zoo.captions import WORDS
+from scorekit.zoo.captions import BACKGROUNDS, WORDS
 from scorekit.zoo.dataset import ImageSet, load
 
 SCHEDULE = {
@@ -47,7 +47,8 @@ class Recipe:
     size      side of the pictures in pixels
     channels  of the UNet's levels; the first works at size / 2
     text      width of the text encoder and of the cross-attention
-    drop      share of captions replaced by the empty one, for classifier-free guidance
+    drop      share of captions replaced by the empty one (or by "on black"), for classifier-free guidance
+    black     share of pictures on black, with captions that say so; the others are on white and say nothing
     batch     pictures per step and process
     """
 
@@ -56,6 +57,7 @@ class Recipe:
     layers: int = 1
     text: int = 128
     drop: float = 0.1
+    black: float = 0.35
     batch: int = 24
     steps: int = 16000
     lr: float = 1.2e-3
@@ -161,20 +163,22 @@ def train_pico_image(
     torch.manual_seed(recipe.seed)
     model = PicoImage(recipe)
     tokenizer, schedule = make_tokenizer(), VP.cosine().zero_terminal_snr()
-    images = torch.from_numpy(data.images)
+    images, alpha = torch.from_numpy(data.images), torch.from_numpy(data.alpha)[:, None]
     encoded: dict[str, list[int]] = {}
 
     def batches(generator: torch.Generator) -> tuple[Tensor, Tensor]:
         chosen = torch.randint(len(data), (recipe.batch,), generator=generator)
         dropped = torch.rand(recipe.batch, generator=generator) < recipe.drop
-        captions = [
-            "" if drop else data.caption(i, generator)
-            for i, drop in zip(chosen.tolist(), dropped.tolist(), strict=True)
-        ]
-        for caption in captions:
+        black = torch.rand(recipe.batch, generator=generator) < recipe.black
+        x0 = images[chosen].float() - black[:, None, None, None] * (255 - alpha[chosen].float())
+        tokens = []
+        for i, drop, dark in zip(chosen.tolist(), dropped.tolist(), black.tolist(), strict=True):
+            empty = "on black" if dark else ""
+            caption = empty if drop else data.caption(i, generator, "black" if dark else None)
             if caption not in encoded:
                 encoded[caption] = tokenizer(caption, padding="max_length").input_ids
-        return images[chosen].float() / 127.5 - 1, torch.tensor([encoded[caption] for caption in captions])
+            tokens.append(encoded[caption])
+        return x0 / 127.5 - 1, torch.tensor(tokens)
 
     def loss(network: nn.Module, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         x0, tokens = batch
@@ -212,7 +216,7 @@ def export(model: PicoImage, recipe: Recipe, folder: Path) -> None:
         "scheduler": ["diffusers", "DDIMScheduler"],
     }
     (temporary / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
-    extra = {"patch": 2, "vocabulary": list(WORDS), "recipe": asdict(recipe)}
+    extra = {"patch": 2, "vocabulary": list(WORDS), "backgrounds": BACKGROUNDS, "recipe": asdict(recipe)}
     (temporary / "scorekit.json").write_text(json.dumps(extra, indent=2) + "\n")
     for kept in ("README.md", "samples.png"):  # the model card is written by hand and outlives a new export
         if (folder / kept).exists():
