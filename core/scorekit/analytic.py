@@ -13,7 +13,7 @@ a perfectly fitted network would have learned (Karras et al. 2022, eq. 57): `Emp
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -44,6 +44,7 @@ class GaussianMixture(Denoiser):
         weights: Tensor | None = None,
         prediction: Kind = "v",
         codec: Codec | None = None,
+        backgrounds: Mapping[str, tuple[float, float, float]] | None = None,
         name: str = "mixture",
     ) -> None:
         if captions is not None and len(captions) != len(means):
@@ -62,6 +63,7 @@ class GaussianMixture(Denoiser):
             means.shape[1:],
             prompts=self._matching if captions is not None else None,
             codec=codec,
+            backgrounds=backgrounds,
             name=name,
             device=means.device,
             dtype=means.dtype,
@@ -142,9 +144,19 @@ class EmpiricalDenoiser(GaussianMixture):
         captions: Sequence[str] | None = None,
         prediction: Kind = "v",
         codec: Codec | None = None,
+        backgrounds: Mapping[str, tuple[float, float, float]] | None = None,
         name: str = "data set",
     ) -> None:
-        super().__init__(data, 0.0, schedule, captions=captions, prediction=prediction, codec=codec, name=name)
+        super().__init__(
+            data,
+            0.0,
+            schedule,
+            captions=captions,
+            prediction=prediction,
+            codec=codec,
+            backgrounds=backgrounds,
+            name=name,
+        )
 
 
 def _words(text: str) -> list[str]:

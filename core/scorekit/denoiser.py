@@ -6,7 +6,7 @@ everything else: a term of the score algebra in `scorekit.score`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -83,6 +83,8 @@ class Denoiser:
     shape       of one sample of x, without the batch
     prompts     turns a list of prompts, or None for the null condition, into a Condition; absent where the network takes no prompt
     codec       between pictures in [0, 1] and x; None where x is the data itself
+    backgrounds names and RGB in [0, 1] of the backgrounds that its prompts may ask for (", on black"), the one it takes unasked first;
+                empty for models that know none
     name        how messages call the model
     dtype       in which the network runs; x, schedule arithmetic and results keep the caller's (float32)
 
@@ -98,12 +100,14 @@ class Denoiser:
         *,
         prompts: Callable[[Sequence[str] | None], Condition] | None = None,
         codec: Codec | None = None,
+        backgrounds: Mapping[str, tuple[float, float, float]] | None = None,
         name: str = "denoiser",
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.network, self.schedule, self.prediction, self.shape = network, schedule, prediction, tuple(shape)
         self.prompts, self.codec, self.name = prompts, codec, name
+        self.backgrounds = dict(backgrounds or {})
         self.device, self.dtype = torch.device(device), dtype
         self._encoded: dict[tuple[str, ...] | None, Condition] = {}
 

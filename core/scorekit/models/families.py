@@ -75,7 +75,7 @@ def _latent_text_to_image(folder: ModelFolder) -> Denoiser:
 
 def _pixel_text_to_image(folder: ModelFolder) -> Denoiser:
     unet = _text_unet(folder)
-    patch, _ = folder.extra
+    patch = folder.extra.patch
     _refuse_channels(folder, unet, 3 * patch**2)
     height, width = (side * patch for side in _size(folder, unet))
     return _denoiser(folder, TextUNet(unet, patch), (3, height, width), PixelCodec((height, width)), _prompts(folder))
@@ -125,6 +125,7 @@ def _denoiser(
         shape,
         prompts=prompts,
         codec=codec,
+        backgrounds=folder.extra.backgrounds,
         name=folder.name,
         device=folder.device,
         dtype=folder.dtype,
@@ -148,9 +149,8 @@ def _prompts(folder: ModelFolder) -> PromptEncoder:
     kind = folder.parts["text_encoder"]
     encoder = folder.network("text_encoder", getattr(transformers, kind))
     tokenizer = folder.tokenizer(getattr(transformers, TOKENIZERS[kind]), encoder.config.vocab_size)
-    _, vocabulary = folder.extra
     return PromptEncoder(
-        tokenizer, encoder, READINGS[kind], dtype=folder.dtype, vocabulary=vocabulary, model=folder.name
+        tokenizer, encoder, READINGS[kind], dtype=folder.dtype, vocabulary=folder.extra.vocabulary, model=folder.name
     )
 
 

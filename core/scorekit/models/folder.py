@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -21,6 +21,25 @@ from scorekit.models.weights import Weights, choose
 
 # Parts of a pipeline that take no part in a denoising call.
 _IDLE = {"scheduler", "tokenizer", "safety_checker", "feature_extractor", "watermarker"}
+
+
+class Extra(NamedTuple):
+    """What diffusers has no word for.
+
+    patch        pixels are folded into patch x patch blocks before the network
+    vocabulary   the only words that the model knows; None for an open vocabulary
+    backgrounds  see `scorekit.denoiser.Denoiser`
+    """
+
+    patch: int
+    vocabulary: tuple[str, ...] | None
+    backgrounds: dict[str, tuple[float, float, float]]
+
+
+def _is_rgb(value: Any) -> bool:
+    return (
+        isinstance(value, list) and len(value) == 3 and all(isinstance(x, (int, float)) and 0 <= x <= 1 for x in value)
+    )
 
 
 @dataclass(frozen=True)
@@ -50,15 +69,19 @@ class ModelFolder:
         return {role: str(name) for role, name in listed.items() if name is not None and role not in _IDLE}
 
     @cached_property
-    def extra(self) -> tuple[int, tuple[str, ...] | None]:
-        """(patch, vocabulary) of `scorekit.json`: what diffusers has no word for. (1, None) without such a file."""
+    def extra(self) -> Extra:
+        """The content of `scorekit.json`, where the folder has one."""
         extra = self.config("scorekit.json") if (self.path / "scorekit.json").is_file() else {}
         patch, words = extra.get("patch", 1), extra.get("vocabulary")
         if not isinstance(patch, int) or isinstance(patch, bool) or patch < 1:
             raise ValueError(f"{self.name}: patch in scorekit.json must be a whole number from 1 on, not {patch!r}.")
         if words is not None and not (isinstance(words, list) and words and all(isinstance(w, str) for w in words)):
             raise ValueError(f"{self.name}: vocabulary in scorekit.json must be a list of words, not {words!r}.")
-        return patch, None if words is None else tuple(words)
+        colours = extra.get("backgrounds", {})
+        if not isinstance(colours, dict) or not all(_is_rgb(rgb) for rgb in colours.values()):
+            raise ValueError(f"{self.name}: backgrounds in scorekit.json must map names to three numbers from 0 to 1.")
+        backgrounds = {name: (float(r), float(g), float(b)) for name, (r, g, b) in colours.items()}
+        return Extra(patch, None if words is None else tuple(words), backgrounds)
 
     def config(self, file: str) -> dict[str, Any]:
         """A JSON file of the folder. Raises ValueError where it is missing or no JSON object."""

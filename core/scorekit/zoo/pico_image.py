@@ -47,8 +47,9 @@ class Recipe:
     size      side of the pictures in pixels
     channels  of the UNet's levels; the first works at size / 2
     text      width of the text encoder and of the cross-attention
-    drop      share of captions replaced by the empty one (or by "on black"), for classifier-free guidance
-    black     share of pictures on black, with captions that say so; the others are on white and say nothing
+    drop      share of captions of which nothing is left but the background, for classifier-free guidance
+    black     share of pictures on black, with captions that say so
+    white     share of the other pictures, all on white, whose captions say so
     batch     pictures per step and process
     """
 
@@ -58,6 +59,7 @@ class Recipe:
     text: int = 128
     drop: float = 0.1
     black: float = 0.35
+    white: float = 0.3
     batch: int = 24
     steps: int = 16000
     lr: float = 1.2e-3
@@ -170,11 +172,13 @@ def train_pico_image(
         chosen = torch.randint(len(data), (recipe.batch,), generator=generator)
         dropped = torch.rand(recipe.batch, generator=generator) < recipe.drop
         black = torch.rand(recipe.batch, generator=generator) < recipe.black
+        named = torch.rand(recipe.batch, generator=generator) < recipe.white
         x0 = images[chosen].float() - black[:, None, None, None] * (255 - alpha[chosen].float())
         tokens = []
-        for i, drop, dark in zip(chosen.tolist(), dropped.tolist(), black.tolist(), strict=True):
-            empty = "on black" if dark else ""
-            caption = empty if drop else data.caption(i, generator, "black" if dark else None)
+        for i, drop, dark, says in zip(*(v.tolist() for v in (chosen, dropped, black, named)), strict=True):
+            background = "black" if dark else "white" if says else None
+            empty = f"on {background}" if background else ""
+            caption = empty if drop else data.caption(i, generator, background)
             if caption not in encoded:
                 encoded[caption] = tokenizer(caption, padding="max_length").input_ids
             tokens.append(encoded[caption])
