@@ -91,7 +91,7 @@ class GaussianMixture(Denoiser):
             rows.append(torch.where(found, self.log_weights, -torch.inf))
         return Condition(
             {"log_weights": torch.stack(rows)},
-            key=tuple(texts or ()),
+            key=tuple(texts or ("",)),
             label=f"the prompt {texts[0]!r}" if texts else "no prompt",
         )
 

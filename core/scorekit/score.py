@@ -3,7 +3,8 @@
 An expression is a weighted sum of terms. A term is `Given`, one network under one condition, or `Mapped`, a function of other
 expressions for what is no weighted sum (Perp-Neg). Its value at (x, t) is a Prediction in the variables of the *first* network's
 schedule; the others are evaluated at equal log-SNR with their input rescaled, so models of different schedules and parameterisations
-add up (x and c x carry the same information; eps and x0 do not change).
+add up (x and c x carry the same information; eps and x0 do not change). A level beyond the other schedule's range (VE starts at a
+log-SNR that Stable Diffusion's never reaches) is read at its end, and the sum is approximate there.
 
 Evaluation is planned once per expression: every network in it runs once, on one batch of all its conditions; equal terms are one;
 a term of weight zero does not run.
@@ -211,7 +212,8 @@ def _refuse_unlike(first: Denoiser, other: Denoiser) -> None:
         raise ValueError(
             f"{first.name} has samples of shape {first.shape} and {other.name} of shape {other.shape}: their scores cannot be added."
         )
-    if first.device != other.device:
+    here, there = first.device, other.device
+    if (here.type, here.index or 0) != (there.type, there.index or 0):
         raise ValueError(
             f"{first.name} is on {first.device} and {other.name} is on {other.device}: load both on one device."
         )
