@@ -5,11 +5,12 @@ from collections.abc import Callable
 import pytest
 import torch
 from hypothesis import settings
+from torch import Tensor
+
 from scorekit.analytic import GaussianMixture
 from scorekit.denoiser import Condition, Denoiser
 from scorekit.prediction import Kind
 from scorekit.schedule import Flow, Schedule
-from torch import Tensor
 
 settings.register_profile("core", deadline=None, max_examples=60)
 settings.load_profile("core")

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from scorekit.analytic import EmpiricalDenoiser, GaussianMixture
 from scorekit.prediction import KINDS
 from scorekit.schedule import VE, VP, Flow

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from scorekit.denoiser import Condition, Denoiser
 from scorekit.models.codecs import PixelCodec
 from scorekit.schedule import VE, VP, Flow

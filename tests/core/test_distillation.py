@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+
 from scorekit.distillation import constant, distill, sigma_squared
 from scorekit.schedule import VE, VP, Flow
 

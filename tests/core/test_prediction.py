@@ -4,8 +4,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scorekit.prediction import KINDS, Kind, Prediction, combine, target
 from torch import Tensor
+
+from scorekit.prediction import KINDS, Kind, Prediction, combine, target
 
 pairs = list(itertools.product(KINDS, KINDS))
 levels = st.tuples(st.floats(0.01, 1.0), st.floats(0.01, 100.0))

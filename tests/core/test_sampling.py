@@ -3,6 +3,7 @@ import math
 
 import pytest
 import torch
+
 from scorekit.analytic import GaussianMixture
 from scorekit.denoiser import Denoiser
 from scorekit.sampling import Step, sample

@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+
 from scorekit.denoiser import Condition
 from scorekit.schedule import VE, VP, Flow
 from scorekit.score import perp_neg

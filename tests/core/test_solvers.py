@@ -10,6 +10,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+
 from scorekit.sampling import sample
 from scorekit.schedule import VE, VP, Flow, grid
 from scorekit.solvers import SOLVERS, plan

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from scorekit.prediction import Kind
 from scorekit.schedule import VE, VP, Flow, Schedule
 from scorekit.training import Settings, denoising_loss, train
 from scorekit.training.trainer import CHECKPOINT, _generator
-from torch import Tensor, nn
 
 M, S = 0.7, 0.25
 

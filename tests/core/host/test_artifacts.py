@@ -8,6 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+
 from scorekit.host import artifacts
 from scorekit.host.errors import RunError
 from scorekit.host.files import replacing

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from scorekit.host.context import Event
 from scorekit.host.plugin import Application
 from scorekit.host.record import Run

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from scorekit.host.plugin import Application, Hooks, RunContext
 from scorekit.host.registry import discover
 from scorekit.host.runs import execute

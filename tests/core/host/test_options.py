@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
+
 from scorekit.host import commands
 from scorekit.host.errors import ParameterError
 from scorekit.host.options import command_line, dump, options, validate

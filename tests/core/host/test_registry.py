@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from scorekit.host.errors import ParameterError, PluginError
 from scorekit.host.plugin import Artifact, ModelSpec, View
 from scorekit.host.registry import Registry, discover

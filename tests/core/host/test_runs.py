@@ -12,6 +12,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+
 from scorekit.host.context import Event
 from scorekit.host.errors import ParameterError
 from scorekit.host.plugin import Application, Params, RunContext

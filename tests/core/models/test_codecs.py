@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from scorekit.models import load
 from scorekit.models.codecs import PixelCodec, VAECodec
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 import torch
+
 from scorekit.models import identity, load
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

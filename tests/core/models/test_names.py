@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from scorekit.models import embedded, identity, resolve, sources
 
 
@@ -62,6 +63,7 @@ def test_no_torch_before_load() -> None:
 def test_identity_follows_the_weights(pico: tuple[Any, Path], tmp_path: Path) -> None:
     """Saving what was loaded gives the same weights, so the same identity; another weight, another identity."""
     import torch
+
     from scorekit.models import load
 
     _, folder = pico

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from scorekit.models import load
 from scorekit.models.weights import choose
 

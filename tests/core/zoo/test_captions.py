@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from scorekit.zoo.captions import COLORLESS_SHARE, HELD_OUT, VIEW_SHARE, VIEWS, WORDS, caption, describe, parse, view_of
 from scorekit.zoo.objects import COLORS, KINDS
 

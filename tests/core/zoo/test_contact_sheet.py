@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from scorekit.zoo.contact_sheet import CELL, FRAME, contact_sheet
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from scorekit.zoo import dataset
 from scorekit.zoo.captions import HELD_OUT, parse
 from scorekit.zoo.dataset import build, load, make_shard

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from scorekit.zoo.captions import HELD_OUT
 from scorekit.zoo.evaluate import PAIRS, Sampling, grid, summary, table, tally, verdicts
 from scorekit.zoo.judge import Judge

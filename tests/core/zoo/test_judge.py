@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+
 from scorekit.zoo.dataset import make_shard
 from scorekit.zoo.judge import SIDE, Judge
 from scorekit.zoo.judge.augment import augment

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from scorekit.zoo.objects import BOUND, COLORS, KINDS, Object, sample_object
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+
 from scorekit.zoo.objects import KINDS, sample_object
 from scorekit.zoo.render import (
     DISTANCE_FACTOR,
