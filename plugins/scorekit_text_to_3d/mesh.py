@@ -12,6 +12,9 @@ from scorekit_text_to_3d.render import composite, render
 
 SPECK = 0.02  # a piece smaller than this share of the largest one is dropped
 MIN_VOLUME = 1e-3  # share of the ball below which there is no object to speak of
+LEVELS: list[float] = np.geomspace(
+    0.7, 45.0, 13
+).tolist()  # densities tried for the surface: from thin fog to opaque within a voxel
 MAX_VOLUME = 0.9  # share of the ball above which the field has filled everything: it exploded
 
 
@@ -39,31 +42,9 @@ def extract(field: Field, resolution: int = 96, level: float | None = None, smoo
 
     Raises MeshError when the field is not finite, empty, or has filled the whole ball.
     """
-    from scipy import ndimage  # type: ignore[import-untyped]
-    from skimage.measure import marching_cubes
-
-    density = _lattice(field, resolution).cpu().numpy()
-    if not np.isfinite(density).all():
-        raise MeshError("the field holds values that are not finite: the optimisation diverged; try a lower lr")
-    level = choose_level(field) if level is None else level
-    _check_volume(density, level)
-
-    # Marching cubes on log density: it varies evenly across a surface, where the density itself jumps by decades.
-    height = np.log(np.maximum(density, level * 1e-2) / level)
-    height = np.clip(height, -2.0, 2.0)
-    if smooth > 0:
-        height = ndimage.gaussian_filter(height, smooth)
-    solid = keep_solid(height > 0)
-    if solid.sum() < MIN_VOLUME * solid.size:
-        raise MeshError("the field holds no solid piece at this level; try more steps or a lower level")
-    filled = np.where(solid, np.maximum(height, 0.05), np.minimum(height, -0.05))
-    filled = np.where(solid & (height <= 0), 2.0, filled)  # cavities: inside a solid, nothing to see
-    filled = np.pad(filled, 1, constant_values=-2.0)  # closed even where the object touches the edge
-
+    level = choose_level(field, resolution, smooth) if level is None else level
+    vertices, faces = _cut(_lattice(field, resolution), level, smooth, field.radius)
     spacing = 2 * field.radius / (resolution - 1)
-    vertices, faces, _, _ = marching_cubes(filled.astype(np.float32), 0.0, spacing=(spacing,) * 3)
-    vertices = vertices - spacing - field.radius
-    faces = _outward(vertices, faces)
     normals = _vertex_normals(vertices, faces)
     device = next(field.parameters()).device
     colours = surface_colours(
@@ -76,22 +57,54 @@ def extract(field: Field, resolution: int = 96, level: float | None = None, smoo
 
 
 @torch.no_grad()
-def choose_level(field: Field, size: int = 64, views: int = 8) -> float:
-    """The density whose outline agrees best with the pictures.
+def choose_level(field: Field, resolution: int = 96, smooth: float = 0.7, size: int = 64, views: int = 8) -> float:
+    """The level at which the outline of the cut agrees best with the pictures: with {opacity > 1/2}, over all views.
 
-    A ray meets the solid {density > level} just when its peak density exceeds the level, so one rendering of each
-    view scores every level: by the intersection over union of {peak > level} and {opacity > 1/2}, over all views.
-    Of equally good levels the middle one (in log density) is taken. Raises MeshError when nothing is opaque.
+    resolution, smooth  as in `extract`: what is scored is the very surface that will be cut.
+    size, views         pixels and number of the pictures
+
+    Raises MeshError when nothing is opaque, or no level gives a solid.
     """
+    from scorekit_text_to_3d.raster import outline
+
+    density = _lattice(field, resolution)
     camera = orbit(views, elevation=15.0, start=360 / views / 2)
     pictures = render(field, camera.to(next(field.parameters()).device), size, samples=96)
-    seen = pictures.opacity > 0.5
+    seen = (pictures.opacity > 0.5).cpu()
     if seen.float().mean() < 1e-3:
         raise MeshError("the field is empty: nothing opaque is in view; try more steps or a higher guidance")
-    levels = torch.logspace(0, 2, 41).tolist()
-    scores = np.array([_overlap(pictures.peak > level, seen) for level in levels])
-    good = np.flatnonzero(scores >= scores.max() - 0.002)
-    return float(levels[int(good[len(good) // 2])])
+    scores: dict[float, float] = {}
+    failure = MeshError("the field holds no solid piece at any level")
+    for level in LEVELS:
+        try:
+            scores[level] = _overlap(outline(*_cut(density, level, smooth, field.radius), camera, size), seen)
+        except MeshError as error:
+            failure = error
+    if not scores:
+        raise failure
+    return max(scores, key=lambda level: scores[level])
+
+
+def _cut(density: np.ndarray, level: float, smooth: float, radius: float) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices and outward faces of the solid {density > level}, a lattice over the cube that holds the ball."""
+    from scipy import ndimage  # type: ignore[import-untyped]
+    from skimage.measure import marching_cubes
+
+    _check_volume(density, level)
+    # Marching cubes on log density: it varies evenly across a surface, where the density itself jumps by decades.
+    height = np.clip(np.log(np.maximum(density, level * 1e-2) / level), -2.0, 2.0)
+    if smooth > 0:
+        height = ndimage.gaussian_filter(height, smooth)
+    solid = keep_solid(height > 0)
+    if solid.sum() < MIN_VOLUME * solid.size:
+        raise MeshError("the field holds no solid piece at this level; try more steps or a lower level")
+    filled = np.where(solid, np.maximum(height, 0.05), np.minimum(height, -0.05))
+    filled = np.where(solid & (height <= 0), 2.0, filled)  # cavities: inside a solid, nothing to see
+    filled = np.pad(filled, 1, constant_values=-2.0)  # closed even where the object touches the edge
+    spacing = 2 * radius / (len(density) - 1)
+    vertices, faces, _, _ = marching_cubes(filled.astype(np.float32), 0.0, spacing=(spacing,) * 3)
+    vertices = vertices - spacing - radius
+    return vertices, _outward(vertices, faces)
 
 
 def keep_solid(occupied: np.ndarray) -> np.ndarray:
@@ -123,11 +136,15 @@ def surface_colours(field: Field, vertices: Tensor, normals: Tensor, depth: floa
     return (colour / weights.sum(1, keepdim=True).clamp(min=1e-6)).clamp(0, 1)
 
 
-def _lattice(field: Field, resolution: int) -> Tensor:
-    """Density on a cube of nodes, indexed x, y, z."""
+def _lattice(field: Field, resolution: int) -> np.ndarray:
+    """Density on a cube of nodes, indexed x, y, z. Raises MeshError where it is not finite."""
     axis = torch.linspace(-field.radius, field.radius, resolution, device=next(field.parameters()).device)
     points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
-    return torch.stack([field.density(plane) for plane in points])  # a plane at a time bounds the memory
+    planes = [field.density(plane).cpu() for plane in points]  # a plane at a time bounds the memory
+    density: np.ndarray = torch.stack(planes).numpy()
+    if not np.isfinite(density).all():
+        raise MeshError("the field holds values that are not finite: the optimisation diverged; try a lower lr")
+    return density
 
 
 def _check_volume(density: np.ndarray, level: float) -> None:

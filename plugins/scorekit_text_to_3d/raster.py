@@ -1,5 +1,6 @@
 """Pictures of a mesh: an exact z-buffer in torch, so that a mesh can be looked at and measured without a GL context."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,6 +26,12 @@ def rasterise(
     rgba = rgba.permute(0, 3, 1, 2)
     alpha = rgba[:, 3:]
     return rgba[:, :3] + (1 - alpha) * background, alpha
+
+
+def outline(vertices: np.ndarray, faces: np.ndarray, camera: Camera, size: int) -> Tensor:
+    """Which pixel centres a surface covers, (n, 1, size, size) bool: vertices (V, 3), faces (F, 3)."""
+    blank = np.zeros_like(vertices, dtype=np.float32)
+    return rasterise(Mesh(vertices.astype(np.float32), faces.astype(np.int64), blank, blank), camera, size, 1)[1] > 0.5
 
 
 def _one(mesh: Mesh, one: Camera, size: int, light: float) -> Tensor:

@@ -31,7 +31,6 @@ class Pictures:
 
     rgb      (n, 3, H, W) in [0, 1] on the background; opacity (n, 1, H, W) in [0, 1].
     depth    (n, 1, H, W) mean distance along the ray, where opaque; inf where the opacity is below one half.
-    peak     (n, 1, H, W) greatest density that the ray met.
     normal   (n, 3, H, W) mean normal, not normalised; None when normals were not asked for.
     weights  (R, S) of the samples of the R rays that met the ball; facing (R, S) normal . ray direction, or None.
     """
@@ -39,7 +38,6 @@ class Pictures:
     rgb: Tensor
     opacity: Tensor
     depth: Tensor
-    peak: Tensor
     normal: Tensor | None
     weights: Tensor
     facing: Tensor | None
@@ -113,7 +111,6 @@ def render(
         rgb=image(colour, 3) + (1 - shown) * behind,
         opacity=shown,
         depth=image(seen_depth.detach(), 1, empty=torch.inf),
-        peak=image(density.detach().amax(1), 1),
         normal=image((weights[..., None] * normal).sum(1), 3) if normal is not None else None,
         weights=weights,
         facing=(normal * direction[:, None]).sum(-1) if normal is not None else None,

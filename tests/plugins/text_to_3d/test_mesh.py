@@ -12,7 +12,7 @@ from analytic_fields import FormulaField, ball
 
 from scorekit.zoo.render import look
 from scorekit_text_to_3d.export import from_y_up, glb, linear_to_srgb, obj, srgb_to_linear, to_y_up
-from scorekit_text_to_3d.mesh import Mesh, MeshError, choose_level, extract
+from scorekit_text_to_3d.mesh import Mesh, MeshError, extract
 from scorekit_text_to_3d.raster import rasterise
 
 RED_FRONT = (0.8, 0.2, 0.1)
@@ -51,7 +51,6 @@ def test_vertices_take_the_colour_of_their_side(mesh: Mesh) -> None:
 
 def test_the_level_gives_the_outline_of_the_pictures() -> None:
     field = FormulaField(ball(0.6))
-    assert 0.5 < choose_level(field) < 30
     radius = np.linalg.norm(extract(field, 64).vertices, axis=1).mean()
     assert radius == pytest.approx(0.62, abs=0.02)  # opacity passes one half a little outside the half-density radius
 
