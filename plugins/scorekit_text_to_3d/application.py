@@ -5,6 +5,8 @@ from typing import ClassVar
 from scorekit.host.plugin import Application, ParameterError, RunContext, RunError
 from scorekit_text_to_3d.parameters import TextTo3DParams
 
+PREVIEWS = 50  # in a run: showing takes a small share of the time, however slow the field is
+
 
 class TextTo3D(Application):
     """DreamFusion (arXiv:2209.14988) on any text-to-image score, with a field that a CPU can render."""
@@ -41,9 +43,11 @@ class TextTo3D(Application):
         if saved is not None:
             first = int(saved.pop("step"))
             sculptor.load(saved)
+        every = max(1, params.steps // PREVIEWS)
         for step in range(first, params.steps):
             report = sculptor.step(step)
-            ctx.preview(sculptor.preview)
+            if step % every == 0:
+                ctx.preview(sculptor.preview)
             ctx.checkpoint(lambda done=step + 1: {"step": done, **sculptor.state()}, step + 1)  # type: ignore[misc]
             ctx.progress(step + 1, params.steps, **report)
 
@@ -54,9 +58,9 @@ class TextTo3D(Application):
         body = export.glb(mesh)
         ctx.save("mesh.glb", body)
         ctx.save("mesh.obj", export.obj(mesh))
-        ctx.save("views.png", pictures.contact_sheet(sculptor.field, mesh, sculptor.occupied))
-        ctx.save("turntable.mp4", lambda path: pictures.turntable(mesh, path, params.film_size, params.film_frames))
-        ctx.preview(pictures.preview(sculptor.field, sculptor.occupied))
+        ctx.save("views.png", pictures.contact_sheet(sculptor.field, mesh, params.picture_size))
+        ctx.save("turntable.mp4", lambda path: pictures.turntable(mesh, path, params.picture_size, params.film_frames))
+        ctx.preview(sculptor.preview())
         ctx.metric("vertices", len(mesh.vertices))
         ctx.metric("faces", len(mesh.faces))
         ctx.metric("pieces", body.body_count)

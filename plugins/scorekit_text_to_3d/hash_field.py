@@ -1,5 +1,6 @@
 """The field for a GPU: a multi-resolution hash encoding and a small network, from nerfstudio's parts."""
 
+import math
 from typing import Literal
 
 import torch
@@ -14,14 +15,13 @@ _DIFFERENCE = 0.01  # step of the normals, world units
 class HashField(Field):
     """Instant-NGP's encoding (arXiv:2201.05989) read by a network of one hidden layer.
 
-    levels, finest, log2_table  resolutions from 16 to `finest` nodes an edge, 2^log2_table entries each.
+    finest, log2_table  resolutions from 16 to `finest` nodes an edge, two to each doubling, 2^log2_table entries each.
     implementation  "torch" runs everywhere; "tcnn" needs tiny-cuda-nn and a CUDA device.
     Blob and density scale as in `GridField`.
     """
 
     def __init__(
         self,
-        levels: int = 12,
         finest: int = 512,
         log2_table: int = 17,
         width: int = 64,
@@ -36,9 +36,8 @@ class HashField(Field):
         super().__init__()
         self.radius = radius
         self.blob_density, self.blob_radius, self.density_scale = blob_density, blob_radius, density_scale
-        self.encoding = HashEncoding(
-            num_levels=levels, min_res=16, max_res=finest, log2_hashmap_size=log2_table, implementation=implementation
-        )
+        levels = 2 + round(2 * math.log2(finest / 16))
+        self.encoding = HashEncoding(levels, 16, finest, log2_table, implementation=implementation)
         self.network = nn.Sequential(nn.Linear(self.encoding.get_out_dim(), width), nn.ReLU(), nn.Linear(width, 4))
 
     def sample(self, points: Tensor, normals: bool = False) -> FieldSample:

@@ -20,8 +20,8 @@ class TextTo3DParams(Params):
         description="What to make; the view is added by itself.",
         examples=["a red mushroom", "a yellow chair", "an orange ice cream cone"],
     )
-    steps: int = Field(400, ge=1, le=100_000, description="Optimisation steps.")
-    guidance: float = Field(12.0, ge=0, le=500, description="Classifier-free guidance; 12 for pico-image, 100 for SD.")
+    steps: int = Field(500, ge=1, le=100_000, description="Optimisation steps.")
+    guidance: float = Field(4.0, ge=0, le=500, description="Classifier-free guidance; 4 for pico-image, 100 for SD.")
     method: Literal["sds", "csd"] = Field("sds", description="Score distillation, or classifier score distillation.")
     field: Literal["grid", "hash"] = Field(
         "grid", description="Dense voxel grid (fast on a CPU), or nerfstudio's hash encoding (for a GPU)."
@@ -35,8 +35,13 @@ class TextTo3DParams(Params):
     film_frames: int = Field(
         48, ge=1, le=1000, description="Pictures in the turntable film.", json_schema_extra=ADVANCED
     )
-    film_size: int = Field(
-        256, ge=16, le=2048, multiple_of=2, description="Side of the film.", json_schema_extra=ADVANCED_PIXELS
+    picture_size: int = Field(
+        192,
+        ge=16,
+        le=2048,
+        multiple_of=2,
+        description="Side of the pictures in the film and the contact sheet.",
+        json_schema_extra=ADVANCED_PIXELS,
     )
     lr: float = Field(0.1, gt=0, le=10, description="Adam's step size.", json_schema_extra=ADVANCED)
     render_size: int | None = Field(

@@ -9,7 +9,7 @@ from torch import Tensor
 from scorekit_text_to_3d.cameras import camera_at, orbit
 from scorekit_text_to_3d.field import Field
 from scorekit_text_to_3d.mesh import Mesh
-from scorekit_text_to_3d.occupancy import Occupancy
+from scorekit_text_to_3d.occupancy import Occupancy, occupancy
 from scorekit_text_to_3d.raster import rasterise
 from scorekit_text_to_3d.render import render
 
@@ -38,17 +38,17 @@ def preview(field: Field, occupied: Occupancy | None = None, size: int = 96, vie
 
 
 @torch.no_grad()
-def contact_sheet(field: Field, mesh: Mesh, occupied: Occupancy | None, size: int = 160, views: int = 8) -> Tensor:
+def contact_sheet(field: Field, mesh: Mesh, size: int = 192, views: int = 8) -> Tensor:
     """Rows of the field, of the mesh cut from it and of it in clay, from `views` sides; (3, 3 size, views size)."""
     camera = orbit(views)
     device = next(field.parameters()).device
-    pictures = render(field, camera.to(device), size, samples=64, occupied=occupied)
+    pictures = render(field, camera.to(device), size, samples=64, occupied=occupancy(field))
     colours, _ = rasterise(mesh, camera, size)
     clay, _ = rasterise(mesh._replace(colours=np.full_like(mesh.colours, CLAY)), camera, size, light=0.7)
     return tile(torch.cat([pictures.rgb.cpu(), colours, clay]), columns=views)
 
 
-def turntable(mesh: Mesh, path: Path, size: int = 256, frames: int = 48, seconds: float = 3.0) -> None:
+def turntable(mesh: Mesh, path: Path, size: int = 192, frames: int = 48, seconds: float = 3.0) -> None:
     """Film one turn around the mesh as an H.264 MP4 that every browser plays; `size` is even, in pixels."""
     import imageio.v2 as imageio
 

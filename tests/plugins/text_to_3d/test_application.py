@@ -20,7 +20,7 @@ QUICK = {
     "views": 2,
     "mesh_resolution": 24,
     "film_frames": 3,
-    "film_size": 32,
+    "picture_size": 32,
 }
 
 

@@ -15,7 +15,7 @@ def make(kind: str) -> Field:
     if kind == "grid":
         return GridField(32)
     pytest.importorskip("nerfstudio")
-    return HashField(levels=4, finest=64, log2_table=12)
+    return HashField(finest=64, log2_table=12)
 
 
 @pytest.mark.parametrize("kind", ["grid", "hash"])
