@@ -53,7 +53,7 @@ def test_a_run_leaves_a_mesh_a_film_and_pictures(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "preview.jpg").stat().st_size > 500
 
 
-@pytest.mark.parametrize("field", ["grid", "hash"])
+@pytest.mark.parametrize("field", ["grid", pytest.param("hash", marks=pytest.mark.slow)])
 def test_a_resumed_run_ends_as_the_uninterrupted_one(tmp_path: Path, field: str) -> None:
     whole = run(tmp_path / "whole", field=field, method="csd", lambertian=0.5)
     folder, event_count = tmp_path / "cut", 0
