@@ -43,8 +43,9 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 bench: $(STAMP)
-	$(BIN)/python tests/benchmarks/pico_image.py
-	$(BIN)/python tests/benchmarks/text_to_3d.py
+	$(BIN)/python -m scorekit.zoo.evaluate --out runs/eval-pico --count 2 --steps 15 --guidance 4
+	$(BIN)/python tests/benchmarks/text_to_3d.py --out runs/bench-model
+	$(BIN)/python tests/benchmarks/text_to_3d.py --out runs/bench-exact --score exact
 
 clean:
 	rm -rf $(VENV) build *.egg-info
