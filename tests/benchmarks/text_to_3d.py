@@ -1,4 +1,4 @@
-"""How good are the meshes? Sixteen prompts, one per kind, made by `scorekit run text-to-3d` and measured against the true objects.
+"""How good are the meshes? Sixteen prompts, one per kind, made by the loop of text to 3D and measured against the true objects.
 
     python tests/benchmarks/text_to_3d.py --out DIR [--jobs 2] [--score model|exact] [--model pico-image] [--report docs]
 
@@ -8,7 +8,7 @@ For every prompt
     volume         the same of the solids, on a 64^3 lattice
 
 `--score exact` puts the exact score of rendered pictures of the very object in the model's place: what is lacking then is the
-method's, not the model's. Results stay in DIR (a run folder per prompt, results.json): a second call measures only what is missing.
+method's, not the model's. Results stay in DIR (a folder per prompt with results.json): a second call measures only what is missing.
 """
 
 import argparse

@@ -49,7 +49,7 @@ class Show(Application):
     Params = Everything  # type: ignore[assignment]
 
     def run(self, params: Any, ctx: RunContext) -> None:
-        raise NotImplementedError
+        ctx.log(str(params))
 
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
