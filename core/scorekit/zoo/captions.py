@@ -1,4 +1,4 @@
-"""Captions of the procedural pictures: "a red mushroom, side view".
+"""Captions of the procedural pictures: "a red mushroom, side view", or closer, "a red mushroom, high front left view".
 
 The vocabulary is closed; `parse` inverts every caption that `caption` writes. `HELD_OUT` lists the pairs of colour and
 kind that no training set holds, so that a model's grasp of new combinations can be measured.
@@ -9,16 +9,28 @@ up, and two pictures of one object before two backgrounds tell what is opaque: s
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 
 from scorekit.zoo.objects import COLORS, KINDS
 
-VIEWS: tuple[str, ...] = ("front", "side", "back", "overhead")
+# Where a camera stands, closely: one of three levels and eight bearings; its (azimuth, elevation) in degrees at the middle of each.
+# The object's front is at azimuth 0, and its left at 90.
+LEVELS: dict[str, float] = {"low": 5.0, "high": 35.0, "overhead": 65.0}
+BEARINGS: dict[str, float] = {
+    "front": 0.0, "front left": 45.0, "left": 90.0, "back left": 135.0,
+    "back": 180.0, "back right": 225.0, "right": 270.0, "front right": 315.0,
+}  # fmt: skip
+POSES: dict[str, tuple[float, float]] = {
+    f"{level} {bearing}": (azimuth, elevation)
+    for level, elevation in LEVELS.items()
+    for bearing, azimuth in BEARINGS.items()
+}
+SIDES: tuple[str, ...] = ("front", "side", "back", "overhead")  # and loosely
+VIEWS: tuple[str, ...] = (*SIDES, *POSES)
 BACKGROUNDS: dict[str, tuple[float, float, float]] = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
 OVERHEAD_ELEVATION = 50.0  # degrees; above it a view is "overhead"
-VIEW_SHARE = 0.7  # share of training captions that name the view
+POSE_SHARE = 0.6  # share of training captions that name the view closely
+SIDE_SHARE = 0.15  # and loosely
 COLORLESS_SHARE = 0.05  # share of training captions that leave the colour out
 
 HELD_OUT: frozenset[tuple[str, str]] = frozenset({
@@ -29,12 +41,21 @@ HELD_OUT: frozenset[tuple[str, str]] = frozenset({
 })  # fmt: skip
 
 WORDS: tuple[str, ...] = tuple(
-    sorted({"a", "an", "on", "view", *VIEWS, *BACKGROUNDS, *COLORS, *(word for kind in KINDS for word in kind.split())})
+    sorted(
+        {"a", "an", "on", "view", *BACKGROUNDS, *COLORS, *(word for name in (*VIEWS, *KINDS) for word in name.split())}
+    )
 )
 
 
-def view_of(azimuth: float, elevation: float) -> str:
-    """Name of the view from an azimuth and an elevation in degrees (any turn of azimuth)."""
+def pose_of(azimuth: float, elevation: float) -> str:
+    """Close name of the view from an azimuth and an elevation in degrees (any turn of azimuth), one of POSES."""
+    level = min(LEVELS, key=lambda name: abs(LEVELS[name] - elevation))
+    bearing = min(BEARINGS, key=lambda name: abs((azimuth - BEARINGS[name] + 180.0) % 360.0 - 180.0))
+    return f"{level} {bearing}"
+
+
+def side_of(azimuth: float, elevation: float) -> str:
+    """Loose name of the view, one of SIDES."""
     if elevation > OVERHEAD_ELEVATION:
         return "overhead"
     turn = abs((azimuth + 180.0) % 360.0 - 180.0)
@@ -58,25 +79,35 @@ def caption(kind: str, color: str | None = None, view: str | None = None, backgr
 
 
 def describe(
-    kind: str, color: str, view: str, generator: torch.Generator | None = None, background: str | None = None
+    kind: str,
+    color: str,
+    azimuth: float,
+    elevation: float,
+    generator: torch.Generator | None = None,
+    background: str | None = None,
 ) -> str:
-    """A training caption: the view and, rarely, the colour are dropped at random."""
+    """A training caption: the view is named closely, loosely or not, and rarely the colour is left out, at random."""
     draw = torch.rand(2, generator=generator).tolist()
     named = None if draw[0] < COLORLESS_SHARE else color
-    return caption(kind, named, view if draw[1] < VIEW_SHARE else None, background)
+    view = None
+    if draw[1] < POSE_SHARE:
+        view = pose_of(azimuth, elevation)
+    elif draw[1] < POSE_SHARE + SIDE_SHARE:
+        view = side_of(azimuth, elevation)
+    return caption(kind, named, view, background)
 
 
 def parse(text: str) -> tuple[str | None, str | None, str | None]:
     """Colour, kind and view named in a prompt; None for each that is absent.
 
-    Case, punctuation and unknown words are ignored. Where a prompt names several, the longest kind and the first
-    colour and view win.
+    Case, punctuation and unknown words are ignored. Where a prompt names several, the longest kind and view and
+    the first colour win.
     """
     words = "".join(ch if ch.isalpha() else " " for ch in text.lower()).split()
     spaced = f" {' '.join(words)} "
     color = next((word for word in words if word in COLORS), None)
-    viewed = (word for word, after in pairwise(words) if after == "view" and word in VIEWS)
-    view = next(viewed, None)
+    views = [view for view in VIEWS if f" {view} view " in spaced]
+    view = max(views, key=len, default=None)
     kinds = [kind for kind in KINDS if f" {kind} " in spaced]
     return color, max(kinds, key=len, default=None), view
 

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from scorekit.zoo.captions import HELD_OUT, describe, view_of
+from scorekit.zoo.captions import HELD_OUT, describe
 from scorekit.zoo.objects import COLORS, KINDS, sample_object
 from scorekit.zoo.render import render_rgba, sample_camera
 
@@ -52,14 +52,14 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.kind)
 
-    def names(self, index: int) -> tuple[str, str, str]:
-        """Kind, colour and view of one picture."""
-        view = view_of(float(self.azimuth[index]), float(self.elevation[index]))
-        return KINDS[int(self.kind[index])], list(COLORS)[int(self.color[index])], view
+    def names(self, index: int) -> tuple[str, str]:
+        """Kind and colour of one picture."""
+        return KINDS[int(self.kind[index])], list(COLORS)[int(self.color[index])]
 
     def caption(self, index: int, generator: torch.Generator | None = None, background: str | None = None) -> str:
         """A random training caption of one picture, before a background that may be named."""
-        return describe(*self.names(index), generator, background)
+        angles = float(self.azimuth[index]), float(self.elevation[index])
+        return describe(*self.names(index), *angles, generator, background)
 
     def captions(self, generator: torch.Generator | None = None) -> Iterator[str]:
         """Random training captions of all pictures, in order."""
