@@ -16,7 +16,9 @@ _HOME = {
     "Denoiser": "scorekit.denoiser",
     "Condition": "scorekit.denoiser",
     "Score": "scorekit.score",
-    "perp_neg": "scorekit.score",
+    "energy": "scorekit.score",
+    "cfg": "scorekit.guidance",
+    "perp_neg": "scorekit.guidance",
 }
 __all__ = ["__version__", *_HOME]
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from scorekit.denoiser import Codec, Condition, Denoiser
 from scorekit.prediction import Kind, Prediction, target
-from scorekit.schedule import Schedule, Time, as_time, spread
+from scorekit.schedule import Level, Schedule, Time
 
 
 class GaussianMixture(Denoiser):
@@ -45,6 +45,7 @@ class GaussianMixture(Denoiser):
         prediction: Kind = "v",
         codec: Codec | None = None,
         backgrounds: Mapping[str, tuple[float, float, float]] | None = None,
+        views: Mapping[str, tuple[float, float]] | None = None,
         name: str = "mixture",
     ) -> None:
         if captions is not None and len(captions) != len(means):
@@ -64,6 +65,7 @@ class GaussianMixture(Denoiser):
             prompts=self._matching if captions is not None else None,
             codec=codec,
             backgrounds=backgrounds,
+            views=views,
             name=name,
             device=means.device,
             dtype=means.dtype,
@@ -95,38 +97,37 @@ class GaussianMixture(Denoiser):
             label=f"the prompt {texts[0]!r}" if texts else "no prompt",
         )
 
-    def _moments(self, x: Tensor, t: Time, log_weights: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """alpha and sigma (B, 1), x (B, D), q (B, K), and ln w_k p_k(x) up to w's norm (B, K)."""
-        t = as_time(t).to(x.device).expand(len(x))
-        alpha, sigma = (level(t).to(x.dtype)[:, None] for level in (self.schedule.alpha, self.schedule.sigma))
+    def _moments(
+        self, x: Tensor, alpha: float | Tensor, sigma: float | Tensor, log_weights: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """x as (B, D), q (B or 1, K), and ln w_k p_k(x) up to w's norm (B, K); alpha and sigma are numbers or (B, 1)."""
         flat, means = x.flatten(1), self.means.to(x.dtype)
-        spread_k = alpha.square() * self.variance.to(x.dtype) + sigma.square()
+        spread_k = alpha * alpha * self.variance.to(x.dtype)[None] + sigma * sigma
         # |x - alpha m|^2 as three products: no (B, K, D) tensor
         distance = (
-            flat.square().sum(1, keepdim=True) - 2 * alpha * flat @ means.T + alpha.square() * self._square.to(x.dtype)
+            flat.square().sum(1, keepdim=True) - 2 * alpha * flat @ means.T + alpha * alpha * self._square.to(x.dtype)
         )
         log_w = self.log_weights.to(x.dtype) if log_weights is None else log_weights.to(x.dtype)
         log_p = log_w - distance.clamp(min=0) / (2 * spread_k) - flat.shape[1] / 2 * (2 * torch.pi * spread_k).log()
-        return alpha, sigma, flat, spread_k, log_p
+        return flat, spread_k, log_p
 
-    def predict(self, x: Tensor, t: Time, fields: dict[str, Tensor] | None = None) -> Prediction:
-        if tuple(x.shape[1:]) != self.shape:
-            raise ValueError(f"{self.name} takes samples of shape {self.shape}; x has {tuple(x.shape[1:])}.")
-        alpha, sigma, flat, spread_k, log_p = self._moments(x, t, (fields or {}).get("log_weights"))
+    def predict(self, x: Tensor, t: Time | Level, fields: Mapping[str, Tensor] | None = None) -> Prediction:
+        self._refuse_shape(x)
+        level = t if isinstance(t, Level) else self.schedule.level(t, x)
+        alpha, sigma = (v.reshape(-1, 1) if isinstance(v, Tensor) else v for v in (level.alpha, level.sigma))
+        flat, spread_k, log_p = self._moments(x, alpha, sigma, (fields or {}).get("log_weights"))
         posterior = log_p.softmax(1)
         inverse = posterior / spread_k
         means = inverse @ self.means.to(x.dtype)  # sum_k p_k m_k / q_k
-        x0 = alpha * (inverse * self.variance.to(x.dtype)).sum(1, keepdim=True) * flat + sigma.square() * means
+        x0 = alpha * (inverse * self.variance.to(x.dtype)).sum(1, keepdim=True) * flat + sigma * sigma * means
         eps = sigma * (inverse.sum(1, keepdim=True) * flat - alpha * means)
         output = target(self.prediction, x0, eps, alpha, sigma).reshape(x.shape)
-        t = as_time(t).to(x.device)
-        return Prediction(
-            self.prediction, output, x, spread(self.schedule.alpha(t), x), spread(self.schedule.sigma(t), x)
-        )
+        return Prediction(self.prediction, output, x, level.alpha, level.sigma)
 
     def log_prob(self, x: Tensor, t: Time = 0.0) -> Tensor:
         """ln p_t(x) in nats, (B,), of the whole mixture."""
-        log_p = self._moments(x, t, None)[-1]
+        level = self.schedule.level(t, x.flatten(1))
+        log_p = self._moments(x, level.alpha, level.sigma, None)[-1]
         return log_p.logsumexp(1) - self.log_weights.to(x.dtype).logsumexp(0)
 
 
@@ -145,6 +146,7 @@ class EmpiricalDenoiser(GaussianMixture):
         prediction: Kind = "v",
         codec: Codec | None = None,
         backgrounds: Mapping[str, tuple[float, float, float]] | None = None,
+        views: Mapping[str, tuple[float, float]] | None = None,
         name: str = "data set",
     ) -> None:
         super().__init__(
@@ -155,6 +157,7 @@ class EmpiricalDenoiser(GaussianMixture):
             prediction=prediction,
             codec=codec,
             backgrounds=backgrounds,
+            views=views,
             name=name,
         )
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from scorekit.prediction import Kind, Prediction
-from scorekit.schedule import Schedule, Time, as_time, spread
+from scorekit.schedule import Level, Schedule, Time
 
 if TYPE_CHECKING:
     from scorekit.score import Score
@@ -78,6 +78,7 @@ class Denoiser:
     """A network on a schedule.
 
     network     network(x, timestep, **condition fields) -> output, shaped like x; an nn.Module or any function. `timestep` is (B,).
+                An output of twice the channels holds, in its second half, the learned range of the variance (see `Prediction.range`).
     schedule    the schedule that it was trained on
     prediction  what its output is: eps, x0, v, flow or score
     shape       of one sample of x, without the batch
@@ -85,6 +86,8 @@ class Denoiser:
     codec       between pictures in [0, 1] and x; None where x is the data itself
     backgrounds names and RGB in [0, 1] of the backgrounds that its prompts may ask for (", on black"), the one it takes unasked first;
                 empty for models that know none
+    views       names and (azimuth, elevation) in degrees of the views that its prompts may ask for (", high front left view"); empty where
+                nothing is known of them
     name        how messages call the model
     dtype       in which the network runs; x, schedule arithmetic and results keep the caller's (float32)
 
@@ -101,13 +104,14 @@ class Denoiser:
         prompts: Callable[[Sequence[str] | None], Condition] | None = None,
         codec: Codec | None = None,
         backgrounds: Mapping[str, tuple[float, float, float]] | None = None,
+        views: Mapping[str, tuple[float, float]] | None = None,
         name: str = "denoiser",
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.network, self.schedule, self.prediction, self.shape = network, schedule, prediction, tuple(shape)
         self.prompts, self.codec, self.name = prompts, codec, name
-        self.backgrounds = dict(backgrounds or {})
+        self.backgrounds, self.views = dict(backgrounds or {}), dict(views or {})
         self.device, self.dtype = torch.device(device), dtype
         self._encoded: dict[tuple[str, ...] | None, Condition] = {}
 
@@ -143,19 +147,23 @@ class Denoiser:
             self._encoded[texts] = self.prompts(texts)
         return self._encoded[texts]
 
-    def predict(self, x: Tensor, t: Time, fields: dict[str, Tensor] | None = None) -> Prediction:
-        """One forward of the network at x (B, ...) and t, a number or (B,), with condition fields of batch B.
+    def predict(self, x: Tensor, t: Time | Level, fields: Mapping[str, Tensor] | None = None) -> Prediction:
+        """One forward of the network at x (B, ...) and t, a number, one for each sample (B,), or a level of this schedule, with
+        condition fields of batch B.
 
         Raises ValueError where x has another shape than the model's samples.
         """
+        self._refuse_shape(x)
+        level = t if isinstance(t, Level) else self.schedule.level(t, x)
+        output = self.network(x.to(self.dtype), level.timestep.expand(len(x)), **(fields or {})).to(x.dtype)
+        if self.shape and output.shape[1] == 2 * self.shape[0]:  # a learned range of the variance, from -1 to 1
+            output, learned = output.chunk(2, 1)
+            return Prediction(self.prediction, output, x, level.alpha, level.sigma, (learned + 1) / 2)
+        return Prediction(self.prediction, output, x, level.alpha, level.sigma)
+
+    def _refuse_shape(self, x: Tensor) -> None:
         if tuple(x.shape[1:]) != self.shape:
             raise ValueError(f"{self.name} takes samples of shape {self.shape}; x has {tuple(x.shape[1:])}.")
-        t = as_time(t).to(x.device)
-        timestep = self.schedule.timestep(t).expand(len(x)).to(torch.float32)
-        output = self.network(x.to(self.dtype), timestep, **(fields or {})).to(x.dtype)
-        return Prediction(
-            self.prediction, output, x, spread(self.schedule.alpha(t), x), spread(self.schedule.sigma(t), x)
-        )
 
     def encode(self, data: Tensor) -> Tensor:
         """Pictures in [0, 1] as x; differentiable. Without a codec the data is x."""

@@ -26,13 +26,18 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """`output` (B, ...) of kind `kind`, made at x (B, ...); alpha and sigma broadcast against x."""
+    """`output` (B, ...) of kind `kind`, made at x (B, ...); alpha and sigma are numbers or broadcast against x.
+
+    range  (B, ...) in [0, 1] where the network has learned how much noise its reverse step takes: the logarithm of the variance is
+           this share of the way from the posterior's to beta's (Nichol and Dhariwal 2021, eq. 15)
+    """
 
     kind: Kind
     output: Tensor
     x: Tensor
-    alpha: Tensor
-    sigma: Tensor
+    alpha: float | Tensor
+    sigma: float | Tensor
+    range: Tensor | None = None
 
     @property
     def x0(self) -> Tensor:
@@ -44,11 +49,11 @@ class Prediction:
             case "eps":
                 return (x - sigma * out) / alpha
             case "v":
-                return (alpha * x - sigma * out) / (alpha.square() + sigma.square())
+                return (alpha * x - sigma * out) / (alpha * alpha + sigma * sigma)
             case "flow":
                 return (x - sigma * out) / (alpha + sigma)
             case "score":
-                return (x + sigma.square() * out) / alpha
+                return (x + sigma * sigma * out) / alpha
 
     @property
     def eps(self) -> Tensor:
@@ -60,7 +65,7 @@ class Prediction:
             case "eps":
                 return out
             case "v":
-                return (sigma * x + alpha * out) / (alpha.square() + sigma.square())
+                return (sigma * x + alpha * out) / (alpha * alpha + sigma * sigma)
             case "flow":
                 return (x + alpha * out) / (alpha + sigma)
             case "score":
@@ -88,13 +93,13 @@ class Prediction:
         value: Tensor = getattr(self, kind)
         return value
 
-    def at(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Prediction:
+    def at(self, x: Tensor, alpha: float | Tensor, sigma: float | Tensor) -> Prediction:
         """The same x0 and eps in the variables of another schedule of equal SNR: x = alpha x0 + sigma eps there."""
         if self.kind in ("eps", "x0"):
-            return Prediction(self.kind, self.output, x, alpha, sigma)
+            return Prediction(self.kind, self.output, x, alpha, sigma, self.range)
         if self.kind == "score":
-            return Prediction("eps", self.eps, x, alpha, sigma)
-        return Prediction("v", alpha * self.eps - sigma * self.x0, x, alpha, sigma)
+            return Prediction("eps", self.eps, x, alpha, sigma, self.range)
+        return Prediction("v", alpha * self.eps - sigma * self.x0, x, alpha, sigma, self.range)
 
 
 def combine(weights: Sequence[float | Tensor], parts: Sequence[Prediction]) -> Prediction:
@@ -119,10 +124,17 @@ def combine(weights: Sequence[float | Tensor], parts: Sequence[Prediction]) -> P
     total = weights[0] * first.read(kind)
     for weight, part in zip(weights[1:], parts[1:], strict=True):
         total = total + weight * part.read(kind)
-    return Prediction(kind, total, first.x, first.alpha, first.sigma)
+    # The learned noise of a guided step is that of the part that guides most, the conditional one (as in DeepFloyd IF).
+    strength = [float("inf") if isinstance(w, Tensor) else w for w in weights]
+    learned = max(
+        (pair for pair in zip(strength, parts, strict=True) if pair[1].range is not None),
+        key=lambda p: p[0],
+        default=None,
+    )
+    return Prediction(kind, total, first.x, first.alpha, first.sigma, learned and learned[1].range)
 
 
-def target(kind: Kind, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+def target(kind: Kind, x0: Tensor, eps: Tensor, alpha: float | Tensor, sigma: float | Tensor) -> Tensor:
     """What a network of this kind should have answered at x = alpha x0 + sigma eps: its regression target in training."""
     match kind:
         case "eps":

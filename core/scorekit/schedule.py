@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -24,6 +25,19 @@ Spacing = Literal["trailing", "leading", "linspace", "uniform", "karras", "log-s
 def as_time(t: Time) -> Tensor:
     """t as a float64 tensor: a level near 0 must not lose its digits before alpha and sigma are taken from it."""
     return t.to(torch.float64) if isinstance(t, Tensor) else torch.tensor(t, dtype=torch.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Where one evaluation stands: t, alpha and sigma as numbers for all samples or as (B,) tensors, and what the network is told.
+
+    Numbers where they can be: a product with a number waits for no device and starts no kernel of its own.
+    """
+
+    t: float | Tensor
+    alpha: float | Tensor
+    sigma: float | Tensor
+    timestep: Tensor
 
 
 class Schedule(ABC):
@@ -49,6 +63,19 @@ class Schedule(ABC):
         """2 ln(alpha / sigma): +inf at no noise, -inf at no data."""
         t = as_time(t)
         return 2 * (self.alpha(t).log() - self.sigma(t).log())
+
+    def levels(self, t: Tensor, device: torch.device) -> list[Level]:
+        """The level of each t (n,), worked out together in float64 where t is, and told to networks on `device`."""
+        columns = (t.tolist(), self.alpha(t).tolist(), self.sigma(t).tolist())
+        return [Level(*row) for row in zip(*columns, self.timestep(t).to(device, torch.float32), strict=True)]
+
+    def level(self, t: Time, like: Tensor) -> Level:
+        """The level t, a number or one for each sample of `like` (B, ...), shaped to multiply it, in its dtype and on its device."""
+        t = as_time(t)
+        if not t.ndim and t.device.type == "cpu":
+            return self.levels(t[None], like.device)[0]
+        t = t.to(like.device)
+        return Level(t, spread(self.alpha(t), like), spread(self.sigma(t), like), self.timestep(t).to(torch.float32))
 
     def noised(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
         """alpha(t) x0 + sigma(t) eps for x0, eps (B, ...) and t a number or (B,)."""
@@ -192,34 +219,54 @@ class VE(Schedule):
 
 
 class Flow(Schedule):
-    """The straight path of rectified flow: alpha = 1 - t, sigma = t (Liu et al. 2023; Lipman et al. 2023).
+    """The straight path of rectified flow: alpha = 1 - sigma (Liu et al. 2023; Lipman et al. 2023).
 
-    steps  the network is told t * steps, as the flow models of diffusers are.
+        sigma(t) = shift t / (1 + (shift - 1) t)
+
+    steps  the network is told sigma * steps, as the flow models of diffusers are
+    shift  > 0; larger pictures want more of the steps at high noise (Esser et al. 2024, eq. 23). It renames the levels, and with them
+           every grid of them, and is no part of the model: two flows of other shifts meet at equal noise.
     """
 
-    def __init__(self, steps: int = 1000) -> None:
-        self.steps = steps
+    def __init__(self, steps: int = 1000, shift: float = 1.0) -> None:
+        if not shift > 0:
+            raise ValueError(f"shift must be positive, not {shift}.")
+        self.steps, self.shift = steps, float(shift)
+
+    @classmethod
+    def for_tokens(
+        cls, tokens: int, steps: int = 1000, *, at_256: float = 0.5, at_4096: float = 1.15, exponential: bool = True
+    ) -> Flow:
+        """The shift that depends on resolution: its logarithm is linear in the number of tokens of a sample (Flux).
+
+        at_256, at_4096  the logarithm of the shift there; the shift itself where `exponential` is false
+        """
+        mu = at_256 + (at_4096 - at_256) * (tokens - 256) / (4096 - 256)
+        return cls(steps, math.exp(mu) if exponential else mu)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Flow) and self.steps == other.steps
+        return isinstance(other, Flow) and (self.steps, self.shift) == (other.steps, other.shift)
 
     def __hash__(self) -> int:
-        return hash((Flow, self.steps))
+        return hash((Flow, self.steps, self.shift))
 
     def __repr__(self) -> str:
-        return f"Flow(steps={self.steps})"
+        return f"Flow(steps={self.steps}" + (f", shift={self.shift:g})" if self.shift != 1 else ")")
 
     def alpha(self, t: Time) -> Tensor:
-        return 1 - as_time(t)
+        t = as_time(t)
+        return (1 - t) / (1 + (self.shift - 1) * t)
 
     def sigma(self, t: Time) -> Tensor:
-        return as_time(t).clone()
+        t = as_time(t)
+        return self.shift * t / (1 + (self.shift - 1) * t)
 
     def at_log_snr(self, log_snr: Tensor) -> Tensor:
-        return torch.sigmoid(-log_snr.to(torch.float64) / 2)
+        # alpha / sigma = (1 - t) / (shift t), whose logarithm is half the log-SNR
+        return torch.sigmoid(-log_snr.to(torch.float64) / 2 - math.log(self.shift))
 
     def timestep(self, t: Time) -> Tensor:
-        return as_time(t) * self.steps
+        return self.sigma(t) * self.steps
 
 
 def from_config(config: Mapping[str, Any]) -> Schedule:
@@ -229,7 +276,9 @@ def from_config(config: Mapping[str, Any]) -> Schedule:
     """
     name = str(config.get("_class_name", ""))
     if "FlowMatch" in name or config.get("prediction_type") == "flow_prediction":
-        return Flow(int(config.get("num_train_timesteps", 1000)))
+        # Where the shift depends on the resolution it is the sampler's to choose (`Flow.for_tokens`).
+        shift = 1.0 if config.get("use_dynamic_shifting") else config.get("shift", config.get("flow_shift")) or 1.0
+        return Flow(int(config.get("num_train_timesteps", 1000)), float(shift))
     if name.startswith("EDM"):
         return VE(float(config.get("sigma_max", 80.0)))
     steps = int(config.get("num_train_timesteps", 1000))

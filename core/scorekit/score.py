@@ -1,13 +1,14 @@
 """Scores as expressions: `null + 7.5 * (cond - null)` is a score, and can be sampled, distilled and composed further.
 
-An expression is a weighted sum of terms. A term is `Given`, one network under one condition, or `Mapped`, a function of other
-expressions for what is no weighted sum (Perp-Neg). Its value at (x, t) is a Prediction in the variables of the *first* network's
-schedule; the others are evaluated at equal log-SNR with their input rescaled, so models of different schedules and parameterisations
-add up (x and c x carry the same information; eps and x0 do not change). A level beyond the other schedule's range (VE starts at a
-log-SNR that Stable Diffusion's never reaches) is read at its end, and the sum is approximate there.
+An expression is a weighted sum of terms; a weight is a number, or a function of t. A term is `Given`, one network under one condition;
+`Mapped`, a function of other expressions for what is no weighted sum (Perp-Neg, thresholds); or `Energy`, the gradient of a function of
+the data. Its value at (x, t) is a Prediction in the variables of the *first* network's schedule; the others are evaluated at equal
+log-SNR with their input rescaled, so models of different schedules and parameterisations add up (x and c x carry the same information;
+eps and x0 do not change). A level beyond the other schedule's range (VE starts at a log-SNR that Stable Diffusion's never reaches) is
+read at its end, and the sum is approximate there.
 
-Evaluation is planned once per expression: every network in it runs once, on one batch of all its conditions; equal terms are one;
-a term of weight zero does not run.
+Evaluation is planned: every network runs once, on one batch of all its conditions; equal terms are one; a term of weight zero does not
+run, also where the weight is zero only at this t. The plan is made once for an expression and its pattern of zeros.
 
 What sums mean: the sum of two noised scores is not the score of the noised product of the two densities, except at t = 0. For two
 N(., s^2) the true noised product has variance s^2 / 2 + sigma^2 (alpha = 1), the summed scores imply (s^2 + sigma^2) / 2.
@@ -15,9 +16,10 @@ N(., s^2) the true noised product has variance s^2 / 2 + sigma^2 (alpha = 1), th
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -25,9 +27,11 @@ from torch import Tensor
 
 from scorekit.denoiser import Condition, Denoiser
 from scorekit.prediction import Prediction, combine
-from scorekit.schedule import Schedule, Time, as_time, spread
+from scorekit.schedule import Level, Schedule, Time, as_time, spread
 
-Weight = float
+TimeWeight = Callable[[Tensor], float | Tensor]
+Weight = float | TimeWeight
+Outputs = Mapping[Hashable, Prediction]
 
 
 class Term(ABC):
@@ -38,13 +42,14 @@ class Term(ABC):
     def identity(self) -> Hashable:
         """Terms of equal identity are one term."""
 
-    @abstractmethod
-    def leaves(self) -> Iterator[Given]:
-        """The network evaluations that it needs."""
+    @property
+    def inside(self) -> tuple[Score, ...]:
+        """The expressions that it is made of."""
+        return ()
 
     @abstractmethod
-    def value(self, outputs: dict[Hashable, Prediction]) -> Prediction:
-        """Its prediction, from those of its leaves by identity."""
+    def value(self, at: Evaluation) -> Prediction:
+        """Its prediction, from those of the networks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +63,8 @@ class Given(Term):
     def identity(self) -> Hashable:
         return id(self.denoiser), self.condition.identity
 
-    def leaves(self) -> Iterator[Given]:
-        yield self
-
-    def value(self, outputs: dict[Hashable, Prediction]) -> Prediction:
-        return outputs[self.identity]
+    def value(self, at: Evaluation) -> Prediction:
+        return at.outputs[self.identity]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,21 +78,91 @@ class Mapped(Term):
     def identity(self) -> Hashable:
         return id(self)
 
-    def leaves(self) -> Iterator[Given]:
-        for score in self.inputs:
-            for _, term in score._active:
-                yield from term.leaves()
+    @property
+    def inside(self) -> tuple[Score, ...]:
+        return self.inputs
 
-    def value(self, outputs: dict[Hashable, Prediction]) -> Prediction:
-        return self.function(*(score.value(outputs) for score in self.inputs))
+    def value(self, at: Evaluation) -> Prediction:
+        return self.function(*(score._value(at) for score in self.inputs))
+
+
+@dataclass(frozen=True, eq=False)
+class Energy(Term):
+    """The score of exp(-E): see `energy`."""
+
+    function: Callable[..., Tensor]
+    of: str
+
+    @property
+    def identity(self) -> Hashable:
+        return id(self)
+
+    def value(self, at: Evaluation) -> Prediction:  # noqa: ARG002
+        raise ValueError("energy is no score by itself: add it to the score of a model.")
+
+    def push(self, base: Prediction, at: Evaluation) -> Tensor:
+        """What -dE/dx adds to the v of `base`, the sum of the other terms: (B, ...)."""
+        argument = (at.x, at.t) if self.of == "x" else (base.x0,)
+        value = self.function(*argument)
+        if not value.requires_grad:
+            raise ValueError("energy must be a differentiable function of what it is given.")
+        if value.shape not in ((), (len(at.x),)):
+            raise ValueError(
+                f"energy must give one number for each of {len(at.x)} samples, not a tensor of shape {tuple(value.shape)}."
+            )
+        # The caller's graph, where there is one, goes on through the gradient.
+        (slope,) = torch.autograd.grad(value.sum(), at.x, create_graph=at.graph, retain_graph=True)
+        alpha, sigma = base.alpha, base.sigma
+        # eps moves by sigma slope and x0 by -sigma^2 / alpha slope. Where x holds no data (alpha = 0) nothing is known of x0 to be led.
+        factor = sigma * (alpha * alpha + sigma * sigma)
+        if isinstance(alpha, Tensor):
+            return torch.where(alpha > 0, factor / alpha, 0.0) * slope
+        return (factor / alpha if alpha > 0 else 0.0) * slope
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation of an expression: where, and what its networks said.
+
+    x, t     the samples (B, ...), and the level: () or (B,)
+    weights  of every term whose weight is a function of t, at this t
+    outputs  the networks' predictions by the identity of the term
+    graph    whether the caller records gradients
+    """
+
+    x: Tensor
+    t: Tensor
+    weights: Mapping[int, float | Tensor]
+    outputs: Outputs
+    graph: bool
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A level of an expression with all that it needs of schedules and weights, worked out beforehand.
+
+    own      for every network with another schedule, by its id: its level, and the factor by which x is rescaled for it
+    weights  of every term whose weight is a function of t, by the id of that function
+    """
+
+    t: Tensor
+    level: Level
+    weights: Mapping[int, float | Tensor]
+    own: Mapping[int, tuple[Level, float | Tensor]]
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """A weighted sum of terms: a function of (x, t), and a term in an algebra of `+`, `-` and `*` by numbers."""
+    """A weighted sum of terms: a function of (x, t), and a term in an algebra of `+`, `-` and `*` by numbers and functions of t.
+
+    A function of t takes t in float64, () or (B,), and gives a number or a weight for each sample (B,).
+    """
 
     terms: tuple[tuple[Weight, Term], ...]
-    _batches: dict[tuple[int, int], dict[str, Tensor]] = field(default_factory=dict, repr=False)
+    _plans: dict[frozenset[int], tuple[tuple[Denoiser, tuple[Given, ...]], ...]] = field(
+        default_factory=dict, repr=False
+    )
+    _batches: dict[Hashable, dict[str, Tensor]] = field(default_factory=dict, repr=False)
 
     def __add__(self, other: Score) -> Score:
         if not isinstance(other, Score):
@@ -98,13 +170,18 @@ class Score:
         # Like terms are collected here, so that the plan never sees one twice.
         sums: dict[Hashable, tuple[Weight, Term]] = {}
         for weight, term in self.terms + other.terms:
-            sums[term.identity] = (sums.get(term.identity, (0.0, term))[0] + weight, term)
+            before = sums.get(term.identity)
+            sums[term.identity] = (weight if before is None else _sum(before[0], weight), term)
         return Score(tuple(sums.values()))
 
-    def __mul__(self, factor: float) -> Score:
-        if not isinstance(factor, (int, float)):
+    def __radd__(self, other: object) -> Score:
+        # sum() starts from the number 0
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
+    def __mul__(self, factor: Weight) -> Score:
+        if not isinstance(factor, (int, float)) and (isinstance(factor, (Score, Tensor)) or not callable(factor)):
             return NotImplemented
-        return Score(tuple((factor * weight, term) for weight, term in self.terms))
+        return Score(tuple((_product(factor, weight), term) for weight, term in self.terms))
 
     __rmul__ = __mul__
 
@@ -116,29 +193,13 @@ class Score:
             return NotImplemented
         return self + -other
 
-    @cached_property
-    def _active(self) -> tuple[tuple[Weight, Term], ...]:
-        active = tuple((weight, term) for weight, term in self.terms if weight != 0)
-        # An expression that cancels to nothing is the score 0, which still needs an x of some model: keep one term at weight zero.
-        return active or self.terms[:1]
-
-    @cached_property
-    def _plan(self) -> tuple[tuple[Denoiser, tuple[Given, ...]], ...]:
-        """Every network once, with the distinct conditions under which it is wanted."""
-        wanted: dict[int, dict[Hashable, Given]] = {}
-        for _, term in self._active:
-            for leaf in term.leaves():
-                wanted.setdefault(id(leaf.denoiser), {}).setdefault(leaf.identity, leaf)
-        groups = [tuple(leaves.values()) for leaves in wanted.values()]
-        first = self.denoiser
-        for leaf in (leaf for leaves in groups for leaf in leaves):
-            _refuse_unlike(first, leaf.denoiser)
-        return tuple((leaves[0].denoiser, leaves) for leaves in groups)
-
     @property
     def denoiser(self) -> Denoiser:
         """The first network of the expression: x and t are in the variables of its schedule."""
-        return next(self.terms[0][1].leaves()).denoiser
+        first = next(self._leaves(), None)
+        if first is None:
+            raise ValueError("energy is no score by itself: add it to the score of a model.")
+        return first.denoiser
 
     @property
     def schedule(self) -> Schedule:
@@ -161,50 +222,205 @@ class Score:
         One forward per network. Gradients flow to x where torch.is_grad_enabled(); callers that want none say no_grad.
         Raises ValueError where x does not fit a network or a per-sample condition.
         """
-        t = as_time(t).to(x.device)
+        t = as_time(t)
         if t.ndim and t.shape != (len(x),):
             raise ValueError(
                 f"t must be a number or a vector of {len(x)} levels, one per sample, not of shape {tuple(t.shape)}."
             )
+        if not t.ndim:
+            return self.at(x, self.along(t[None])[0])
+        t = t.to(x.device)
+        theirs = {id(d): d.schedule.level(self._matched(d, t), x) for d in self._foreign}
+        return self.at(x, self._stop(t, self.schedule.level(t, x), theirs))
+
+    def along(self, t: Tensor) -> list[Stop]:
+        """The levels t (n,) as stops for `at`: what depends on schedules and weights is worked out here, for all of them together, so
+        that a sampler's loop does nothing but run the networks."""
+        t = as_time(t).cpu()
+        mine = self.schedule.levels(t, self.device)
+        tables = {id(d): d.schedule.levels(self._matched(d, t), self.device) for d in self._foreign}
+        return [
+            self._stop(t[i], level, {key: table[i] for key, table in tables.items()}) for i, level in enumerate(mine)
+        ]
+
+    def _matched(self, other: Denoiser, t: Tensor) -> Tensor:
+        """The t of equal log-SNR on another model's schedule."""
+        return other.schedule.at_log_snr(self.schedule.log_snr(t))
+
+    def _stop(self, t: Tensor, level: Level, theirs: Mapping[int, Level]) -> Stop:
+        weights = {id(weight): weight(t) for weight in self._functions()}
+        numbers = {key: w if isinstance(w, Tensor) and w.ndim else float(w) for key, w in weights.items()}
+        # Equal SNR makes (alpha, sigma) of two schedules proportional; the norm is defined at both ends, their ratio is not.
+        own = {key: (its, _norm(its) / _norm(level)) for key, its in theirs.items()}
+        return Stop(t, level, numbers, own)
+
+    def at(self, x: Tensor, stop: Stop) -> Prediction:
+        """The prediction at x (B, ...) and a stop of this expression, from `along`."""
+        graph = torch.is_grad_enabled()
+        if not self._has_energy:
+            return self._value(self._evaluated(x, stop, graph))
+        # An energy's gradient needs a graph from x, whatever the caller records.
+        with torch.enable_grad():
+            x = x if graph and x.requires_grad else x.detach().requires_grad_()
+            made = self._value(self._evaluated(x, stop, graph))
+        return made if graph else replace(made, output=made.output.detach(), x=x.detach())
+
+    def _evaluated(self, x: Tensor, stop: Stop, graph: bool) -> Evaluation:
         outputs: dict[Hashable, Prediction] = {}
-        for group, (denoiser, leaves) in enumerate(self._plan):
-            outputs.update(self._forward(group, denoiser, leaves, x, t))
-        return self.value(outputs)
+        for denoiser, leaves in self._plan(stop.weights):
+            level, scale = stop.own.get(id(denoiser), (stop.level, None))
+            made = self._forward(denoiser, leaves, x if scale is None else x * scale, level)
+            for leaf, one in zip(leaves, made, strict=True):
+                outputs[leaf.identity] = one if scale is None else one.at(x, stop.level.alpha, stop.level.sigma)
+        return Evaluation(x, stop.t, stop.weights, outputs, graph)
 
-    def value(self, outputs: dict[Hashable, Prediction]) -> Prediction:
-        """The expression from the predictions of its leaves; `__call__` is what you want."""
-        return combine([weight for weight, _ in self._active], [term.value(outputs) for _, term in self._active])
-
-    def _forward(
-        self, group: int, denoiser: Denoiser, leaves: tuple[Given, ...], x: Tensor, t: Tensor
-    ) -> Iterator[tuple[Hashable, Prediction]]:
+    def _forward(self, denoiser: Denoiser, leaves: tuple[Given, ...], x: Tensor, level: Level) -> list[Prediction]:
+        """The predictions of one network under several conditions, in one forward."""
         count, batch = len(leaves), len(x)
-        alpha, sigma = spread(self.schedule.alpha(t), x), spread(self.schedule.sigma(t), x)
-        own_t, own_x = t, x
-        if denoiser.schedule != self.schedule:
-            own_t = denoiser.schedule.at_log_snr(self.schedule.log_snr(t))
-            # Equal SNR makes (alpha, sigma) of the two schedules proportional; the norm is defined at both ends, their ratio is not.
-            norm = torch.hypot(self.schedule.alpha(t), self.schedule.sigma(t))
-            own_norm = torch.hypot(denoiser.schedule.alpha(own_t), denoiser.schedule.sigma(own_t))
-            own_x = x * spread(own_norm / norm, x)
-        fields = self._batches.get((group, batch))
+        key = (tuple(leaf.identity for leaf in leaves), batch)
+        fields = self._batches.get(key)
         if fields is None:
             fields = Condition.stack([leaf.condition for leaf in leaves], batch)
             # A learned condition (textual inversion) changes between calls, and has a graph of its own in each.
             if not any(value.requires_grad for leaf in leaves for value in leaf.condition.fields.values()):
-                self._batches[group, batch] = fields
-        if count > 1:
-            own_x = own_x.repeat(count, *(1,) * (x.ndim - 1))
-            own_t = own_t.repeat(count) if own_t.ndim else own_t
-        made = denoiser.predict(own_x, own_t, fields)
-        for leaf, output, at_x in zip(leaves, made.output.chunk(count), made.x.chunk(count), strict=True):
-            one = Prediction(made.kind, output, at_x, _first(made.alpha, batch), _first(made.sigma, batch))
-            yield leaf.identity, one if denoiser.schedule == self.schedule else one.at(x, alpha, sigma)
+                self._batches[key] = fields
+        if count == 1:
+            return [denoiser.predict(x, level, fields)]
+        many = x.repeat(count, *(1,) * (x.ndim - 1))
+        levels = (level.alpha, level.sigma, level.timestep)
+        if level.timestep.ndim:
+            repeated = [v.repeat(count, *(1,) * (v.ndim - 1)) if isinstance(v, Tensor) else v for v in levels]
+            level = Level(level.t, *repeated)  # type: ignore[arg-type]
+        made = denoiser.predict(many, level, fields)
+        ranges = made.range.chunk(count) if made.range is not None else (None,) * count
+        return [
+            Prediction(made.kind, output, x, _first(made.alpha, batch), _first(made.sigma, batch), learned)
+            for output, learned in zip(made.output.chunk(count), ranges, strict=True)
+        ]
+
+    def _value(self, at: Evaluation) -> Prediction:
+        """The expression from the predictions of its networks."""
+        active = [(at.weights.get(id(weight), weight), term) for weight, term in self._active(at.weights)]
+        sums = [(weight, term) for weight, term in active if not isinstance(term, Energy)]
+        # Energies act on top of what a model says, which must not be dropped where its weight is zero.
+        parts = [term.value(at) for _, term in sums]
+        weights = [_spread(weight, at.x) for weight, _ in sums]
+        base = combine(weights, parts)
+        pushes = [_spread(weight, at.x) * term.push(base, at) for weight, term in active if isinstance(term, Energy)]
+        if not pushes:
+            return base
+        return Prediction("v", base.v + sum(pushes), base.x, base.alpha, base.sigma, base.range)
+
+    def _functions(self) -> Iterator[TimeWeight]:
+        """The weights of this expression, and of those inside it, that are functions of t."""
+        for weight, term in self.terms:
+            if not isinstance(weight, (int, float)):
+                yield weight
+            for score in term.inside:
+                yield from score._functions()
+
+    def _active(self, weights: Mapping[int, float | Tensor]) -> tuple[tuple[Weight, Term], ...]:
+        """The terms whose weight is not the number zero."""
+
+        def is_zero(weight: Weight) -> bool:
+            value = weights.get(id(weight), weight)
+            return isinstance(value, (int, float)) and value == 0
+
+        active = tuple((weight, term) for weight, term in self.terms if not is_zero(weight))
+        if any(not isinstance(term, Energy) for _, term in active):
+            return active
+        # What cancels to nothing is the score 0, which still needs an x of some model: keep its first term, at weight zero.
+        return (*((w, term) for w, term in self.terms if not isinstance(term, Energy)),)[:1] + active
+
+    def _leaves(self) -> Iterator[Given]:
+        for _, term in self.terms:
+            if isinstance(term, Given):
+                yield term
+            for score in term.inside:
+                yield from score._leaves()
+
+    @cached_property
+    def _foreign(self) -> tuple[Denoiser, ...]:
+        """The models, each once, whose schedule is not that of the expression."""
+        models = {id(leaf.denoiser): leaf.denoiser for leaf in self._leaves()}
+        return tuple(model for model in models.values() if model.schedule != self.schedule)
+
+    def _wanted(self, weights: Mapping[int, float | Tensor]) -> Iterator[Given]:
+        """The network evaluations that it needs where the functions of t have these values."""
+        for _, term in self._active(weights):
+            if isinstance(term, Given):
+                yield term
+            for score in term.inside:
+                yield from score._wanted(weights)
+
+    def _plan(self, weights: Mapping[int, float | Tensor]) -> tuple[tuple[Denoiser, tuple[Given, ...]], ...]:
+        """Every network once, with the distinct conditions under which it is wanted."""
+        zeros = frozenset(key for key, weight in weights.items() if not isinstance(weight, Tensor) and weight == 0)
+        if zeros not in self._plans:
+            wanted: dict[int, dict[Hashable, Given]] = {}
+            for leaf in self._wanted(weights):
+                wanted.setdefault(id(leaf.denoiser), {}).setdefault(leaf.identity, leaf)
+                _refuse_unlike(self.denoiser, leaf.denoiser)
+            groups = [tuple(leaves.values()) for leaves in wanted.values()]
+            self._plans[zeros] = tuple((leaves[0].denoiser, leaves) for leaves in groups)
+        return self._plans[zeros]
+
+    @cached_property
+    def _has_energy(self) -> bool:
+        return any(
+            isinstance(term, Energy) or any(score._has_energy for score in term.inside) for _, term in self.terms
+        )
 
 
-def _first(per_sample: Tensor, batch: int) -> Tensor:
+def energy(function: Callable[..., Tensor], scale: float = 1.0, *, of: str = "x0") -> Score:
+    """The score of exp(-scale E): `cond + energy(E, scale)` leads a model to where E is low, -E being a reward or a log-likelihood.
+
+    function  of="x0": E(x0) of the data that the rest of the sum expects (B, ...); the gradient goes back through the networks
+              (Chung et al. 2023, arXiv:2209.14687). Not exact: E[exp(-E)] given x is not exp(-E(E[x0])).
+              of="x": E(x, t) of the noised samples and their level, () or (B,): a classifier that was trained on them, E = -ln p(y | x),
+              makes it classifier guidance (Dhariwal and Nichol 2021), which is exact.
+              Either gives (B,), one number for each sample, or one for all.
+
+    Raises ValueError for another `of`; an energy that is added to no model is refused when it is evaluated.
+    """
+    if of not in ("x0", "x"):
+        raise ValueError(f"of must be x0 or x, not {of!r}.")
+    return Score(((float(scale), Energy(function, of)),))
+
+
+def _sum(a: Weight, b: Weight) -> Weight:
+    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
+        return a + b
+    f, g = _function(a), _function(b)
+    return lambda t: f(t) + g(t)
+
+
+def _product(a: Weight, b: Weight) -> Weight:
+    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
+        return a * b
+    f, g = _function(a), _function(b)
+    return lambda t: f(t) * g(t)
+
+
+def _function(weight: Weight) -> TimeWeight:
+    return weight if callable(weight) else lambda _: weight
+
+
+def _spread(weight: Weight | Tensor, x: Tensor) -> float | Tensor:
+    """A number as it is; a weight for each sample (B,) shaped to multiply x."""
+    assert not callable(weight) or isinstance(weight, Tensor)
+    return spread(weight, x) if isinstance(weight, Tensor) else weight
+
+
+def _norm(level: Level) -> float | Tensor:
+    if isinstance(level.alpha, Tensor):
+        return torch.hypot(level.alpha, torch.as_tensor(level.sigma))
+    return math.hypot(level.alpha, float(level.sigma))
+
+
+def _first(level: float | Tensor, batch: int) -> float | Tensor:
     """The levels of the first of several equal batches."""
-    return per_sample[:batch] if per_sample.ndim else per_sample
+    return level[:batch] if isinstance(level, Tensor) else level
 
 
 def _refuse_unlike(first: Denoiser, other: Denoiser) -> None:
@@ -217,29 +433,3 @@ def _refuse_unlike(first: Denoiser, other: Denoiser) -> None:
         raise ValueError(
             f"{first.name} is on {first.device} and {other.name} is on {other.device}: load both on one device."
         )
-
-
-def perp_neg(null: Score, positive: Score, negatives: Sequence[tuple[float | Tensor, Score]], scale: float) -> Score:
-    """Perp-Neg (Armandpour et al. 2023, arXiv:2304.04968, eq. 7): negative prompts that cannot undo the positive one.
-
-        null + scale * (d+ + sum_i w_i perp(d_i, d+)),    d = score - null,
-
-    where perp keeps of d_i what is orthogonal to d+, sample by sample. The weights are negative to push away, and may be tensors (B,)
-    (in text-to-3D they depend on the camera).
-    """
-    negatives = [(weight, score) for weight, score in negatives if isinstance(weight, Tensor) or weight != 0]
-    weights = [weight for weight, _ in negatives]
-
-    def combine_perpendicular(at_null: Prediction, at_positive: Prediction, *at_negatives: Prediction) -> Prediction:
-        # At one x and one level all parameterisations differ by a scale and a shift: directions may be taken in any of them.
-        kind = at_null.kind if all(p.kind == at_null.kind for p in (at_positive, *at_negatives)) else "v"
-        base = at_null.read(kind)
-        toward = total = at_positive.read(kind) - base
-        norm = toward.flatten(1).square().sum(1).clamp(min=1e-12)
-        for weight, at_negative in zip(weights, at_negatives, strict=True):
-            away = at_negative.read(kind) - base
-            perpendicular = away - spread((away * toward).flatten(1).sum(1) / norm, away) * toward
-            total = total + (spread(weight, away) if isinstance(weight, Tensor) else weight) * perpendicular
-        return Prediction(kind, base + scale * total, at_null.x, at_null.alpha, at_null.sigma)
-
-    return Score(((1.0, Mapped((null, positive, *(score for _, score in negatives)), combine_perpendicular)),))

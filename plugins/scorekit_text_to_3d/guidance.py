@@ -8,13 +8,13 @@ from torch import Tensor
 
 from scorekit.denoiser import Condition, Denoiser
 from scorekit.distillation import Weighting, sigma_squared
+from scorekit.guidance import cfg, clipped
+from scorekit.guidance import perp_neg as perp_neg_score
 from scorekit.models.codecs import PixelCodec
-from scorekit.prediction import Prediction
 from scorekit.schedule import Schedule
-from scorekit.score import Mapped, Score
-from scorekit.score import perp_neg as perp_neg_score
+from scorekit.score import Score
 from scorekit.zoo.render import Camera
-from scorekit_text_to_3d.prompts import View, perp_neg, prompt_for, views_of
+from scorekit_text_to_3d.prompts import perp_neg, prompt_for, views_of
 
 Method = Literal["sds", "csd"]
 Background = str | None
@@ -26,7 +26,7 @@ class Guidance:
     method        "sds": classifier-free guidance against the drawn noise (DreamFusion, arXiv:2209.14988, eq. 3).
                   "csd": the guidance alone, without the drawn noise (Classifier Score Distillation, arXiv:2310.19415).
     scale         s in null + s (cond - null).
-    view_prompts  add "front view", "side view" and so on to the prompt, as the camera has it.
+    view_prompts  name the camera's view in the prompt: one that the model was taught, or "front view", "side view" and so on.
     avoid_others  Perp-Neg (arXiv:2304.04968): push away from the neighbouring views, too. Costs two more evaluations.
 
     Raises ValueError where the model does not know the prompt: the prompt encoder's own sentence.
@@ -48,9 +48,9 @@ class Guidance:
 
         backgrounds  for each picture the name of what is behind the object, one of the model's; None to say nothing.
         """
-        views: Sequence[View | None] = [None] * len(camera)
+        views: Sequence[str | None] = [None] * len(camera)
         if self.view_prompts:
-            views = views_of(camera.azimuth, camera.elevation)
+            views = views_of(camera.azimuth, camera.elevation, self.model.views)
         cond = self._given([self._text(view, b) for view, b in zip(views, backgrounds, strict=True)])
         # The background belongs to both sides of guidance: it is given, and not to be exaggerated.
         null = self._given([None if b is None else f"on {b}" for b in backgrounds])
@@ -58,10 +58,10 @@ class Guidance:
             pushes = self._pushes(camera, backgrounds)
             target = perp_neg_score(null, cond, pushes, self.scale)
         else:
-            target = null + self.scale * (cond - null)
+            target = cfg(null, cond, self.scale)
         if self.method == "csd":
             return target, null
-        return bounded(target) if self.pixels else target, None
+        return clipped(target) if self.pixels else target, None
 
     @property
     def weight(self) -> Weighting:
@@ -74,7 +74,7 @@ class Guidance:
             for view, weight in perp_neg(camera.azimuth, camera.elevation)
         ]
 
-    def _text(self, view: View | None, background: Background) -> str:
+    def _text(self, view: str | None, background: Background) -> str:
         text = prompt_for(self.prompt, view)
         return text if background is None else f"{text}, on {background}"
 
@@ -90,18 +90,6 @@ class Guidance:
         rows = [self._encode(text).fields for text in texts]
         fields = {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
         return self.model.given(Condition(fields, key=tuple(texts), label="the prompts of the views"))
-
-
-def bounded(target: Score) -> Score:
-    """The same score with its x0 kept in [-1, 1], where pictures are (static thresholding, Imagen, arXiv:2205.11487).
-
-    Guidance exaggerates: at high noise its x0 lies far outside, and the step it asks for would be mostly noise.
-    """
-
-    def clamp(p: Prediction) -> Prediction:
-        return Prediction("x0", p.x0.clamp(-1, 1), p.x, p.alpha, p.sigma)
-
-    return Score(((1.0, Mapped((target,), clamp)),))
 
 
 def toward_x0(schedule: Schedule, t: Tensor) -> Tensor:

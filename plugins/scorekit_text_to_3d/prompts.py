@@ -1,25 +1,33 @@
 """Prompts that know where the camera stands, and Perp-Neg's weights against heads on every side (the Janus problem)."""
 
-from typing import Literal, get_args
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-
-View = Literal["front", "side", "back", "overhead"]
-VIEWS: tuple[View, ...] = get_args(View)
 
 FRONT_HALF_ANGLE = 45.0  # |azimuth| up to here is the front
 BACK_FROM = 135.0  # |azimuth| from here is the back
 OVERHEAD_FROM = 50.0  # elevation above here is overhead, whatever the azimuth
 
 
-def views_of(azimuth: Tensor, elevation: Tensor) -> list[View]:
-    """The view that each camera has; degrees (n,), any winding of the azimuth."""
-    turned = ((azimuth + 180) % 360 - 180).abs().tolist()
-    return [_view(a, e) for a, e in zip(turned, elevation.tolist(), strict=True)]
+def views_of(azimuth: Tensor, elevation: Tensor, named: Mapping[str, tuple[float, float]] | None = None) -> list[str]:
+    """The view that each camera has; degrees (n,), any winding of the azimuth.
+
+    named  the views that the model was taught, by their azimuth and elevation: the nearest in elevation is taken and of these the
+           nearest in azimuth. Without them, the four of DreamFusion (arXiv:2209.14988, section 3.2): front, side, back, overhead.
+    """
+    angles = zip(azimuth.tolist(), elevation.tolist(), strict=True)
+    if not named:
+        return [_side(abs(_turned(a)), e) for a, e in angles]
+    views = named.items()
+    return [min(views, key=lambda view: (abs(view[1][1] - e), abs(_turned(view[1][0] - a))))[0] for a, e in angles]
 
 
-def _view(turned: float, elevation: float) -> View:
+def _turned(azimuth: float) -> float:
+    return (azimuth + 180) % 360 - 180
+
+
+def _side(turned: float, elevation: float) -> str:
     if elevation > OVERHEAD_FROM:
         return "overhead"
     if turned <= FRONT_HALF_ANGLE:
@@ -27,12 +35,12 @@ def _view(turned: float, elevation: float) -> View:
     return "back" if turned >= BACK_FROM else "side"
 
 
-def prompt_for(prompt: str, view: View | None) -> str:
+def prompt_for(prompt: str, view: str | None) -> str:
     """The prompt as a training caption names the view: "a red mushroom, front view"."""
     return prompt if view is None else f"{prompt}, {view} view"
 
 
-def perp_neg(azimuth: Tensor, elevation: Tensor) -> list[tuple[View, Tensor]]:
+def perp_neg(azimuth: Tensor, elevation: Tensor) -> list[tuple[str, Tensor]]:
     """Which views to push cameras at these angles (n,), degrees, away from, and how hard (n,) >= 0.
 
     Perp-Neg (arXiv:2304.04968, section 4.2). Between front and side, both neighbours are pushed from as the camera

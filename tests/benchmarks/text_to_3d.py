@@ -26,7 +26,7 @@ PROMPTS = (
     ("purple", "ice cream cone"), ("blue", "dumbbell"), ("green", "house"), ("orange", "car"),
 )  # fmt: skip
 INSTANCES, VIEWS, SIZE = 12, 9, 64
-EXACT = 500  # pictures of the object in the exact score, on each background
+EXACT = 1500  # pictures of the object in the exact score, on each background
 
 
 def main() -> None:
@@ -98,7 +98,7 @@ def exact_score(kind: str, color: str) -> Any:
     from scorekit.analytic import EmpiricalDenoiser
     from scorekit.models.codecs import PixelCodec
     from scorekit.schedule import VP
-    from scorekit.zoo.captions import BACKGROUNDS, caption, view_of
+    from scorekit.zoo.captions import BACKGROUNDS, POSES, caption, pose_of
     from scorekit.zoo.dataset import make_shard
     from scorekit.zoo.objects import sample_object
     from scorekit.zoo.render import render_rgba, sample_camera
@@ -108,7 +108,7 @@ def exact_score(kind: str, color: str) -> Any:
     with torch.no_grad():
         rgb, alpha = render_rgba(sample_object(kind, [color] * EXACT, generator, EXACT), camera, 32, 3)
     angles = zip(camera.azimuth.tolist(), camera.elevation.tolist(), strict=True)
-    captions = [caption(kind, color, view_of(*angle)) for angle in angles]
+    captions = [caption(kind, color, pose_of(*angle)) for angle in angles]
     others = torch.from_numpy(make_shard(0, 1024, seed=5)["rgba"]).permute(0, 3, 1, 2).float() / 255
     on_white, cover = torch.cat([rgb + 1 - alpha, others[:, :3]]), torch.cat([alpha, others[:, 3:]])
     captions += ["something else"] * len(others)
@@ -119,6 +119,7 @@ def exact_score(kind: str, color: str) -> Any:
         captions=[f"{text}, on {background}" for background in BACKGROUNDS for text in captions],
         codec=PixelCodec((32, 32)),
         backgrounds=BACKGROUNDS,
+        views=POSES,
         name="exact",
     )
 

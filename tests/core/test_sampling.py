@@ -8,7 +8,7 @@ from scorekit.analytic import GaussianMixture
 from scorekit.denoiser import Denoiser
 from scorekit.sampling import Step, sample
 from scorekit.schedule import VE, VP, Flow, grid
-from scorekit.score import perp_neg
+from scorekit.guidance import perp_neg
 
 F64 = torch.float64
 SIGMAS = (

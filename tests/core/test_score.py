@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from scorekit.denoiser import Condition
+from scorekit.guidance import perp_neg
 from scorekit.schedule import VE, VP, Flow
-from scorekit.score import perp_neg
 
 F64 = torch.float64
 
@@ -265,62 +265,75 @@ def test_a_sum_of_noised_scores_is_not_the_noised_product(gaussian_on) -> None:
     assert s**2 / 2 + sigma**2 > 1.3 * implied.item()
 
 
-# Perp-Neg
+# Weights that are functions of t
 
 
-def by_hand(null, positive, negatives, scale):
-    """Sample by sample, in eps, with vectors."""
-    rows = []
-    for i in range(len(null)):
-        d = positive[i] - null[i]
-        total = d.clone()
-        for weight, negative in negatives:
-            e = negative[i] - null[i]
-            total += (weight[i] if isinstance(weight, torch.Tensor) else weight) * (e - (e @ d) / (d @ d) * d)
-        rows.append(null[i] + scale * total)
-    return torch.stack(rows)
-
-
-@pytest.mark.parametrize("kind", ["eps", "x0", "v", "flow", "score"])
-def test_perp_neg_by_hand(counted, x, kind) -> None:
-    given = counted(VP.cosine(), kind).model.given
-    t = torch.tensor([0.1, 0.4, 0.7, 0.9], dtype=F64)
-    null, positive, one, two = given(None), given("a pear"), given("eel"), given("banana")
-    weights = torch.tensor([-1.0, 0.0, -0.25, 0.5], dtype=F64)
-    eps = [score(x, t).eps for score in (null, positive, one, two)]
-    value = perp_neg(null, positive, [(weights, one), (-0.7, two)], 5.0)(x, t)
-    torch.testing.assert_close(
-        value.eps, by_hand(eps[0], eps[1], [(weights, eps[2]), (-0.7, eps[3])], 5.0), rtol=1e-8, atol=1e-8
-    )
-    # across parameterisations and schedules the directions are the same
-    other = counted(Flow(), "flow").model.given
-    elsewhere = other("eel")
-    mixed = perp_neg(null, positive, [(-0.7, elsewhere)], 5.0)(x, t)
-    at_x = (0 * null + elsewhere)(x, t).eps
-    torch.testing.assert_close(mixed.eps, by_hand(eps[0], eps[1], [(-0.7, at_x)], 5.0), rtol=1e-8, atol=1e-8)
-
-
-def test_perp_neg_is_guidance_where_nothing_is_perpendicular(counted, x) -> None:
-    given = counted(Flow(), "v").model.given
-    null, positive = given(None), given("a pear")
-    guided = (null + 6.0 * (positive - null))(x, 0.5).eps
-    parallel = null - 2.0 * (positive - null)
-    zeros = torch.zeros(4, dtype=F64)
-    for negatives in (
-        [],
-        [(-1.0, positive)],
-        [(-1.0, parallel)],
-        [(0.0, given("eel"))],
-        [(zeros, given("eel"))],
-        [(-1.0, null)],
+def test_weights_may_be_functions_of_t(counted, x) -> None:
+    given = counted(VP.cosine(), "v").model.given
+    a, b = given("a pear"), given("eel")
+    gamma = lambda t: 3 * t.square()  # noqa: E731
+    t = torch.tensor([0.1, 0.4, 0.7, 0.95], dtype=F64)
+    for score, expected in (
+        (a + gamma * b, a(x, t).eps + gamma(t)[:, None] * b(x, t).eps),
+        (2 * (gamma * (a - b)) + b, b(x, t).eps + 2 * gamma(t)[:, None] * (a(x, t).eps - b(x, t).eps)),
+        (gamma * (gamma * a) - b, gamma(t)[:, None] ** 2 * a(x, t).eps - b(x, t).eps),
     ):
-        torch.testing.assert_close(perp_neg(null, positive, negatives, 6.0)(x, 0.5).eps, guided, rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(score(x, t).eps, expected, rtol=1e-9, atol=1e-9)
+        for i in range(4):
+            torch.testing.assert_close(score(x, float(t[i])).eps[i], expected[i], rtol=1e-9, atol=1e-9)
 
 
-def test_perp_neg_of_a_positive_that_is_null_is_finite(counted, x) -> None:
+def test_a_weight_that_is_zero_at_this_t_runs_nothing(counted, x) -> None:
+    subject = counted()
+    null, cond = subject.model.given(None), subject.model.given("a")
+    late = lambda t: (t < 0.5) * 2.0  # noqa: E731
+    score = null + late * (cond - null)
+    stops = score.along(torch.tensor([0.9, 0.4, 0.8]))
+    for stop in stops:
+        score.at(x, stop)
+    assert subject.network.batches == [4, 8, 4]
+    torch.testing.assert_close(score.at(x, stops[0]).eps, null(x, 0.9).eps)
+    assert torch.equal((late * cond)(x, 0.7).eps, torch.zeros_like(x))
+
+
+def test_a_weight_for_each_sample(counted, x) -> None:
     given = counted(Flow(), "v").model.given
-    value = perp_neg(given(None), given(""), [(-1.0, given("eel"))], 6.0)(x, 0.5)
-    assert value.eps.isfinite().all()
+    w = torch.tensor([0.0, 1.0, 3.0, -2.0], dtype=F64)
+    score = given(None) + (lambda _: w) * (given("a") - given(None))
+    for i in range(4):
+        alone = (given(None) + float(w[i]) * (given("a") - given(None)))(x[i : i + 1], 0.3)
+        torch.testing.assert_close(score(x, 0.3).x0[i], alone.x0[0], rtol=1e-9, atol=1e-9)
+
+
+def test_scores_sum(counted, x) -> None:
+    given = counted().model.given
+    total = sum([given("a"), given("bee"), given("a")])
+    torch.testing.assert_close(total(x, 0.5).eps, (2 * given("a") + given("bee"))(x, 0.5).eps)
+
+
+def test_stops_are_calls(mixture_on) -> None:
+    """What is worked out beforehand for many levels is what a call works out for one."""
+    score = mixture_on(VP.cosine()).given() + 0.5 * mixture_on(Flow(), "flow").given("red")
+    x, t = torch.randn(3, 4, dtype=F64), torch.tensor([1.0, 0.6, 0.02], dtype=F64)
+    for one, stop in zip(t, score.along(t), strict=True):
+        torch.testing.assert_close(score.at(x, stop).eps, score(x, one).eps)
+        torch.testing.assert_close(score.at(x, stop).eps, score(x, one.expand(3)).eps, rtol=1e-9, atol=1e-9)
+
+
+def test_a_learned_range_is_that_of_the_part_that_guides(x) -> None:
+    from scorekit.denoiser import Denoiser
+
+    def network(x, _timestep, c):
+        return torch.cat([x + c, 2 * c - 1], 1)
+
+    model = Denoiser(network, VP.cosine(), "eps", (3,), dtype=F64)
+    low, high = (model.given(Condition({"c": torch.full((1, 3), c, dtype=F64)})) for c in (0.2, 0.9))
+    score = low + 4 * (high - low)
+    for t in (0.5, torch.full((4,), 0.5)):
+        made = score(x, t)
+        torch.testing.assert_close(made.range, torch.full_like(x, 0.9))
+        torch.testing.assert_close(made.eps, x + 0.2 + 4 * 0.7)
+    assert low(x, 0.5).range.max() == pytest.approx(0.2)
 
 
 # Bad input

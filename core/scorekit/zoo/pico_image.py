@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from scorekit.models.networks import TextUNet, plain_attention
 from scorekit.schedule import VP
 from scorekit.training import Settings, denoising_loss, train
-from scorekit.zoo.captions import BACKGROUNDS, WORDS
+from scorekit.zoo.captions import BACKGROUNDS, POSES, WORDS
 from scorekit.zoo.dataset import ImageSet, load
 
 SCHEDULE = {
@@ -38,7 +38,7 @@ SCHEDULE = {
     "clip_sample": False,
     "set_alpha_to_one": True,
 }
-SUMMARY = "16 kinds of objects in 10 colours, 32 px, on white or black; knows 37 words"
+SUMMARY = "16 kinds of objects in 10 colours, 32 px, on white or black; knows 41 words"
 
 
 @dataclass(frozen=True)
@@ -227,6 +227,7 @@ def export(model: PicoImage, recipe: Recipe, folder: Path) -> None:
         "patch": 2,
         "vocabulary": list(WORDS),
         "backgrounds": BACKGROUNDS,
+        "views": POSES,
         "recipe": asdict(recipe),
     }
     (temporary / "scorekit.json").write_text(json.dumps(extra, indent=2) + "\n")

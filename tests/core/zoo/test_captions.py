@@ -3,7 +3,23 @@
 import pytest
 import torch
 
-from scorekit.zoo.captions import COLORLESS_SHARE, HELD_OUT, VIEW_SHARE, VIEWS, WORDS, caption, describe, parse, view_of
+from scorekit.zoo.captions import (
+    BEARINGS,
+    COLORLESS_SHARE,
+    HELD_OUT,
+    LEVELS,
+    POSE_SHARE,
+    POSES,
+    SIDE_SHARE,
+    SIDES,
+    VIEWS,
+    WORDS,
+    caption,
+    describe,
+    parse,
+    pose_of,
+    side_of,
+)
 from scorekit.zoo.objects import COLORS, KINDS
 
 
@@ -18,6 +34,7 @@ def test_parse_inverts_caption_for_all_of_them() -> None:
 
 def test_captions_read_as_english() -> None:
     assert caption("mushroom", "red", "side") == "a red mushroom, side view"
+    assert caption("mushroom", "red", "high front left") == "a red mushroom, high front left view"
     assert caption("cube", "orange") == "an orange cube"
     assert caption("ice cream cone") == "an ice cream cone"
 
@@ -27,6 +44,7 @@ def test_captions_read_as_english() -> None:
     [
         ("A RED Mushroom!", ("red", "mushroom", None)),
         ("a photo of one blue car, back view.", ("blue", "car", "back")),
+        ("a car, overhead back right view, on black", (None, "car", "overhead back right")),
         ("an ice cream cone", (None, "ice cream cone", None)),
         ("the back of a chair", (None, "chair", None)),
         ("a carpet", (None, None, None)),
@@ -54,16 +72,34 @@ def test_unknown_names_are_refused_with_the_choices(arguments: tuple[str, ...], 
         (0, 50, "front"), (0, 50.1, "overhead"), (180, 85, "overhead"),
     ],
 )  # fmt: skip
-def test_view_names(azimuth: float, elevation: float, view: str) -> None:
-    assert view_of(azimuth, elevation) == view
+def test_sides(azimuth: float, elevation: float, view: str) -> None:
+    assert side_of(azimuth, elevation) == view
+
+
+@pytest.mark.parametrize(
+    ("azimuth", "elevation", "view"),
+    [
+        (0, 5, "low front"), (22, -10, "low front"), (23, 19, "low front left"), (90, 21, "high left"), (-90, 35, "high right"),
+        (180, 49, "high back"), (-158, 51, "overhead back"), (315, 90, "overhead front right"), (359, 5, "low front"),
+    ],
+)  # fmt: skip
+def test_poses(azimuth: float, elevation: float, view: str) -> None:
+    assert pose_of(azimuth, elevation) == view
+
+
+def test_every_pose_is_its_own_name() -> None:
+    assert len(POSES) == len(LEVELS) * len(BEARINGS)
+    assert all(pose_of(*angles) == name for name, angles in POSES.items())
 
 
 def test_training_captions_drop_words_at_the_stated_rates() -> None:
     generator = torch.Generator().manual_seed(0)
-    found = [parse(describe("car", "blue", "back", generator)) for _ in range(3000)]
+    found = [parse(describe("car", "blue", 170.0, 30.0, generator)) for _ in range(3000)]
     assert {kind for _, kind, _ in found} == {"car"}
+    assert {view for _, _, view in found} == {"high back", "back", None}
     assert abs(sum(color is None for color, _, _ in found) / 3000 - COLORLESS_SHARE) < 0.015
-    assert abs(sum(view is not None for _, _, view in found) / 3000 - VIEW_SHARE) < 0.03
+    assert abs(sum(view in POSES for _, _, view in found) / 3000 - POSE_SHARE) < 0.03
+    assert abs(sum(view in SIDES for _, _, view in found) / 3000 - SIDE_SHARE) < 0.03
 
 
 def test_one_pair_per_kind_is_held_out() -> None:

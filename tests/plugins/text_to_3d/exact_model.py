@@ -12,7 +12,7 @@ def load(device: Any, dtype: Any) -> Any:
     from scorekit.analytic import EmpiricalDenoiser
     from scorekit.models.codecs import PixelCodec
     from scorekit.schedule import VP
-    from scorekit.zoo.captions import caption, view_of
+    from scorekit.zoo.captions import caption, side_of
     from scorekit.zoo.objects import sample_object
     from scorekit.zoo.render import render_rgba, sample_camera
 
@@ -24,7 +24,7 @@ def load(device: Any, dtype: Any) -> Any:
             rgb, alpha = render_rgba(sample_object(kind, [colour] * 160, generator, 160), camera, 8)
         pictures.append(rgb + 1 - alpha)
         angles = zip(camera.azimuth.tolist(), camera.elevation.tolist(), strict=True)
-        captions += [caption(kind, colour, view_of(*angle)) for angle in angles]
+        captions += [caption(kind, colour, side_of(*angle)) for angle in angles]
     schedule = VP.cosine().zero_terminal_snr()
     data = (torch.cat(pictures) * 2 - 1).to(device, dtype)
     return EmpiricalDenoiser(data, schedule, captions=captions, codec=PixelCodec((8, 8)), name="exact-pictures")

@@ -7,9 +7,10 @@ from exact_model import load
 from scorekit.analytic import GaussianMixture
 from scorekit.denoiser import Denoiser
 from scorekit.distillation import distill, sigma_squared
+from scorekit.guidance import clipped
 from scorekit.schedule import VP
 from scorekit_text_to_3d.cameras import orbit
-from scorekit_text_to_3d.guidance import Guidance, bounded, toward_x0
+from scorekit_text_to_3d.guidance import Guidance, toward_x0
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def test_the_gradient_is_the_way_to_the_bounded_x0(model: Denoiser) -> None:
     x = torch.randn(2, *model.shape, generator=generator).requires_grad_()
     eps, t = torch.randn(x.shape, generator=generator), torch.tensor([0.3, 0.9])
     guided = model.given(None) + 30.0 * (model.given("a red mushroom") - model.given(None))
-    (gradient,) = torch.autograd.grad(distill(bounded(guided), x, t, weight=toward_x0, eps=eps), x)
+    (gradient,) = torch.autograd.grad(distill(clipped(guided), x, t, weight=toward_x0, eps=eps), x)
     noised = model.schedule.noised(x.detach(), eps, t)
     x0 = guided(noised, t).x0
     assert x0[1].abs().max() > 1.5  # unbounded, guidance asks for colours that do not exist
@@ -37,7 +38,7 @@ def test_each_picture_has_its_own_view_and_background(model: Denoiser) -> None:
     x, t = torch.randn(4, *model.shape, generator=torch.Generator().manual_seed(1)), torch.full((4,), 0.8)
     both = target(x, t).x0
     for i, view in enumerate(("front", "side", "back", "side")):
-        alone = bounded(model.given(f"a red mushroom, {view} view"))(x[i : i + 1], t[i : i + 1]).x0
+        alone = clipped(model.given(f"a red mushroom, {view} view"))(x[i : i + 1], t[i : i + 1]).x0
         torch.testing.assert_close(both[i : i + 1], alone, atol=1e-4, rtol=1e-4)
 
 

@@ -3,15 +3,16 @@
 import pytest
 import torch
 
-from scorekit.zoo.captions import caption, view_of
+from scorekit.zoo.captions import POSES, caption, pose_of, side_of
 from scorekit_text_to_3d.prompts import perp_neg, prompt_for, views_of
 
 
 def test_views_are_those_of_the_captions() -> None:
     azimuth = torch.arange(-400.0, 400.0, 7.5)
     for elevation in (-10.0, 30.0, 50.0, 50.5, 80.0):
-        ours = views_of(azimuth, torch.full_like(azimuth, elevation))
-        assert ours == [view_of(a, elevation) for a in azimuth.tolist()]
+        level = torch.full_like(azimuth, elevation)
+        assert views_of(azimuth, level) == [side_of(a, elevation) for a in azimuth.tolist()]
+        assert views_of(azimuth, level, POSES) == [pose_of(a, elevation) for a in azimuth.tolist()]
 
 
 def test_prompts_read_like_captions() -> None:
