@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 
 from scorekit.denoiser import Condition, Denoiser
-from scorekit.distillation import Weighting, sigma_squared
+from scorekit.distillation import Weighting, sigma_squared, toward_x0
 from scorekit.guidance import cfg, clipped
 from scorekit.guidance import perp_neg as perp_neg_score
 from scorekit.models.codecs import PixelCodec
-from scorekit.schedule import Schedule
 from scorekit.score import Score
 from scorekit.zoo.render import Camera
 from scorekit_text_to_3d.prompts import perp_neg, prompt_for, views_of
@@ -90,8 +89,3 @@ class Guidance:
         rows = [self._encode(text).fields for text in texts]
         fields = {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
         return self.model.given(Condition(fields, key=tuple(texts), label="the prompts of the views"))
-
-
-def toward_x0(schedule: Schedule, t: Tensor) -> Tensor:
-    """w(t) = sigma / alpha: the gradient of distillation is then x - x0, at every level (HiFA, arXiv:2305.18766)."""
-    return schedule.sigma(t) / schedule.alpha(t).clamp(min=1e-2)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from scorekit.denoiser import Denoiser
-from scorekit.distillation import distill
+from scorekit.distillation import Timesteps, distill
 from scorekit_text_to_3d import pictures, regularisers
 from scorekit_text_to_3d.cameras import random_cameras
 from scorekit_text_to_3d.field import Field, GridField
@@ -35,6 +35,7 @@ class Sculptor:
         self.guidance = Guidance(
             model, params.prompt, params.method, params.guidance, params.view_prompts, params.perp_neg
         )
+        self.levels = Timesteps(params.t_min, params.t_max, params.t_max_end, "linear")
         self.size = params.render_size or model.shape[-1]
         self.views = torch.Generator().manual_seed(seed)  # on the CPU: the same views on every device
         self.occupied: Occupancy | None = None
@@ -60,8 +61,7 @@ class Sculptor:
             occupied=self.occupied,
         )
         target, baseline = self.guidance(camera, names)
-        t_max = p.t_max + (p.t_max_end - p.t_max) * done
-        t = torch.rand(p.views, generator=self.generator, device=self.model.device) * (t_max - p.t_min) + p.t_min
+        t = self.levels.draw(done, p.views, self.generator, self.model.device)
         x = self.model.encode(seen.rgb)
         # A mean over x, so that the weights of the regularisers, means too, do not depend on size and batch.
         score_loss = (
@@ -71,7 +71,11 @@ class Sculptor:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
-        return {"loss": float(loss.detach()), "opacity": float(seen.opacity.detach().mean()), "t_max": t_max}
+        return {
+            "loss": float(loss.detach()),
+            "opacity": float(seen.opacity.detach().mean()),
+            "t_max": self.levels.top(done),
+        }
 
     def preview(self) -> Tensor:
         """How the field looks now from four sides, (3, 96, 384)."""

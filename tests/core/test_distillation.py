@@ -79,6 +79,16 @@ def test_guided_sds_is_sds_and_csd(mixture_on, generator) -> None:
     torch.testing.assert_close(guided, parts)
 
 
+def test_a_baseline_that_is_known_is_taken_off(mixture_on, generator) -> None:
+    model = mixture_on(VP.cosine(), "v")
+    x, eps, known = torch.randn(3, 3, 4, generator=generator, dtype=F64)
+    said = model.given("red")(model.schedule.noised(x, eps, 0.4), 0.4).eps
+    torch.testing.assert_close(
+        gradient(model.given("red"), x, 0.4, eps=eps, baseline=known, weight=constant), said - known
+    )
+    assert torch.equal(gradient(model.given(), x, 0.4, eps=eps, baseline=eps), gradient(model.given(), x, 0.4, eps=eps))
+
+
 def test_a_target_of_another_schedule_meets_the_drawn_noise(mixture_on, generator) -> None:
     here, there = mixture_on(VP.cosine(), "eps"), mixture_on(Flow(), "flow")
     x, eps = torch.randn(2, 3, 4, generator=generator, dtype=F64)
@@ -153,3 +163,9 @@ def test_bad_input(mixture_on, x, t, eps, sentence: str) -> None:
             t,
             eps=None if eps is None else torch.zeros(eps, dtype=F64),
         )
+
+
+def test_bad_baseline(mixture_on) -> None:
+    x = torch.zeros(2, 4, dtype=F64)
+    with pytest.raises(ValueError, match=r"^baseline must have the shape \(2, 4\) of x, not \(4,\)\.$"):
+        distill(mixture_on(Flow()).given(), x, 0.5, baseline=x[0])

@@ -6,11 +6,11 @@ from exact_model import load
 
 from scorekit.analytic import GaussianMixture
 from scorekit.denoiser import Denoiser
-from scorekit.distillation import distill, sigma_squared
+from scorekit.distillation import distill, sigma_squared, toward_x0
 from scorekit.guidance import clipped
 from scorekit.schedule import VP
 from scorekit_text_to_3d.cameras import orbit
-from scorekit_text_to_3d.guidance import Guidance, toward_x0
+from scorekit_text_to_3d.guidance import Guidance
 
 
 @pytest.fixture(scope="module")
