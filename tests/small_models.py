@@ -33,8 +33,9 @@ def _merged(word: list[str], pair: tuple[str, str]) -> list[str]:
     return word
 
 
-def clip_encoder(tokenizer: Any, width: int = 16) -> Any:
-    from transformers import CLIPTextConfig, CLIPTextModel
+def clip_encoder(tokenizer: Any, width: int = 16, projected: bool = False) -> Any:
+    """projected: with the projection of its pooled text, as the encoders of SDXL and SD3 are."""
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
@@ -48,7 +49,7 @@ def clip_encoder(tokenizer: Any, width: int = 16) -> Any:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return CLIPTextModel(config)
+    return CLIPTextModelWithProjection(config) if projected else CLIPTextModel(config)
 
 
 def text_unet(channels: int, size: int, width: int = 16, **config: Any) -> Any:
@@ -67,31 +68,43 @@ def text_unet(channels: int, size: int, width: int = 16, **config: Any) -> Any:
     )
 
 
-def stable_diffusion(prediction: str) -> Any:
-    """A StableDiffusionPipeline with an 8x8 latent of 16x16 pictures."""
-    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline
+def autoencoder(channels: int = 4, **config: Any) -> Any:
+    """Latents of half the picture's side."""
+    from diffusers import AutoencoderKL
 
-    torch.manual_seed(0)
-    tokenizer = clip_tokenizer()
-    vae = AutoencoderKL(
+    return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2,
         block_out_channels=(8, 16),
         norm_num_groups=4,
         sample_size=16,
-        scaling_factor=0.18215,
+        latent_channels=channels,
+        **{"scaling_factor": 0.18215} | config,
     )
-    scheduler = DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
+
+
+def ddim(prediction: str = "epsilon", **config: Any) -> Any:
+    """Stable Diffusion's betas, every step without clipping."""
+    from diffusers import DDIMScheduler
+
+    return DDIMScheduler(
+        **{"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"} | config,
         prediction_type=prediction,
         clip_sample=False,
         set_alpha_to_one=True,
         timestep_spacing="trailing",
     )
+
+
+def stable_diffusion(prediction: str, **unet: Any) -> Any:
+    """A StableDiffusionPipeline with an 8x8 latent of 16x16 pictures."""
+    from diffusers import StableDiffusionPipeline
+
+    torch.manual_seed(0)
+    tokenizer = clip_tokenizer()
+    vae, scheduler = autoencoder(), ddim(prediction)
     pipe = StableDiffusionPipeline(
-        unet=text_unet(4, 8),
+        unet=text_unet(4, 8, **unet),
         vae=vae,
         text_encoder=clip_encoder(tokenizer),
         tokenizer=tokenizer,
@@ -104,15 +117,164 @@ def stable_diffusion(prediction: str) -> Any:
     return pipe
 
 
+def t5(width: int = 16) -> tuple[Any, Any]:
+    """A T5 tokenizer that knows WORDS and letters, and its encoder."""
+    from transformers import T5Config, T5EncoderModel, T5Tokenizer
+
+    pieces = ["<pad>", "</s>", "<unk>", *("▁" + word for word in WORDS), "▁", *"abcdefghijklmnopqrstuvwxyz"]
+    tokenizer = T5Tokenizer(vocab=[(piece, -float(at)) for at, piece in enumerate(pieces)])
+    config = T5Config(vocab_size=len(tokenizer), d_model=width, d_kv=8, d_ff=32, num_layers=2, num_heads=2)
+    return tokenizer, T5EncoderModel(config).eval()  # made in training mode, with dropout
+
+
+def sdxl(force_zeros: bool = True) -> Any:
+    """A StableDiffusionXLPipeline with an 8x8 latent of 16x16 pictures; its two encoders differ in width."""
+    from diffusers import StableDiffusionXLPipeline
+
+    torch.manual_seed(0)
+    tokenizer = clip_tokenizer()
+    unet = text_unet(
+        4,
+        8,
+        width=40,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + 24,
+    )
+    pipe = StableDiffusionXLPipeline(
+        unet=unet,
+        vae=autoencoder(scaling_factor=0.13025),
+        text_encoder=clip_encoder(tokenizer),
+        text_encoder_2=clip_encoder(tokenizer, 24, projected=True),
+        tokenizer=tokenizer,
+        tokenizer_2=clip_tokenizer(),
+        scheduler=ddim(),
+        force_zeros_for_empty_prompt=force_zeros,
+        add_watermarker=False,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def sd3(with_t5: bool = True) -> Any:
+    """A StableDiffusion3Pipeline with an 8x8 latent of 16x16 pictures."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline
+
+    torch.manual_seed(0)
+    tokenizer = clip_tokenizer()
+    transformer = SD3Transformer2DModel(
+        sample_size=8,
+        in_channels=4,
+        out_channels=4,
+        num_layers=2,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        joint_attention_dim=48,
+        caption_projection_dim=16,
+        pooled_projection_dim=40,
+        pos_embed_max_size=8,
+    )
+    tokenizer_3, text_encoder_3 = t5(48) if with_t5 else (None, None)
+    pipe = StableDiffusion3Pipeline(
+        transformer=transformer,
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=autoencoder(scaling_factor=1.5305, shift_factor=0.0609),
+        text_encoder=clip_encoder(tokenizer, projected=True),
+        tokenizer=tokenizer,
+        text_encoder_2=clip_encoder(tokenizer, 24, projected=True),
+        tokenizer_2=clip_tokenizer(),
+        text_encoder_3=text_encoder_3,
+        tokenizer_3=tokenizer_3,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def flux(guidance: bool = True) -> Any:
+    """A FluxPipeline on four latent channels; with guidance distilled into it, as dev, or without, as schnell."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
+
+    torch.manual_seed(0)
+    tokenizer = clip_tokenizer()
+    tokenizer_2, text_encoder_2 = t5(24)
+    transformer = FluxTransformer2DModel(
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=24,
+        pooled_projection_dim=16,
+        guidance_embeds=guidance,
+        axes_dims_rope=(4, 6, 6),
+    )
+    pipe = FluxPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=guidance, shift=3.0 if guidance else 1.0),
+        vae=autoencoder(scaling_factor=0.3611, shift_factor=0.1159),
+        text_encoder=clip_encoder(tokenizer),
+        tokenizer=tokenizer,
+        text_encoder_2=text_encoder_2,
+        tokenizer_2=tokenizer_2,
+        transformer=transformer,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def pixart(kind: str = "alpha", size: int = 8, patch: int = 2) -> Any:
+    """A PixArtAlphaPipeline or PixArtSigmaPipeline of `size` latents; of size 128 it is told resolution and aspect ratio."""
+    from diffusers import PixArtAlphaPipeline, PixArtSigmaPipeline, PixArtTransformer2DModel
+
+    torch.manual_seed(0)
+    tokenizer, text_encoder = t5()
+    transformer = PixArtTransformer2DModel(
+        num_attention_heads=2,
+        attention_head_dim=12,
+        out_channels=8,
+        num_layers=2,
+        cross_attention_dim=24,
+        sample_size=size,
+        patch_size=patch,
+        caption_channels=16,
+        use_additional_conditions=size == 128,
+    )
+    cls = PixArtAlphaPipeline if kind == "alpha" else PixArtSigmaPipeline
+    pipe = cls(
+        tokenizer=tokenizer,
+        text_encoder=text_encoder,
+        vae=autoencoder(),
+        transformer=transformer,
+        scheduler=ddim(beta_start=1e-4, beta_end=0.02, beta_schedule="linear"),
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def dit() -> Any:
+    """A DiTPipeline of 8x8 latents, with three classes that have names."""
+    from diffusers import DiTPipeline, DiTTransformer2DModel
+
+    torch.manual_seed(0)
+    transformer = DiTTransformer2DModel(
+        num_attention_heads=2, attention_head_dim=8, out_channels=8, num_layers=2, sample_size=8
+    )
+    pipe = DiTPipeline(
+        transformer=transformer.eval(),  # made in training mode, in which it drops classes
+        vae=autoencoder(),
+        scheduler=ddim(beta_start=1e-4, beta_end=0.02, beta_schedule="linear"),
+    )
+    # As the published folders have them; the pipeline itself does not save its labels.
+    pipe.register_to_config(id2label={"0": "tench, Tinca tinca", "1": "goldfish, Carassius auratus", "879": "umbrella"})
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
 def deepfloyd() -> Any:
     """An IFPipeline of 8x8 pictures: T5, pooled text beside the timestep, learned variance."""
     from diffusers import DPMSolverMultistepScheduler, IFPipeline
-    from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
     torch.manual_seed(0)
-    pieces = ["<pad>", "</s>", "<unk>", *("▁" + word for word in WORDS), "▁", *"abcdefghijklmnopqrstuvwxyz"]
-    tokenizer = T5Tokenizer(vocab=[(piece, -float(at)) for at, piece in enumerate(pieces)])
-    text = T5Config(vocab_size=len(tokenizer), d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2)
+    tokenizer, text_encoder = t5()
     unet = text_unet(
         3,
         8,
@@ -128,7 +290,7 @@ def deepfloyd() -> Any:
     )
     pipe = IFPipeline(
         tokenizer=tokenizer,
-        text_encoder=T5EncoderModel(text).eval(),  # made in training mode, with dropout
+        text_encoder=text_encoder,
         unet=unet,
         scheduler=scheduler,
         safety_checker=None,

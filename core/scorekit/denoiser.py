@@ -67,7 +67,10 @@ class Condition:
 
 
 class Codec(Protocol):
-    """From pictures (or sound, or actions) to the space in which a model diffuses, and back. Both ways are differentiable."""
+    """From pictures (or sound, or actions) to the space in which a model diffuses, and back. Both ways are differentiable.
+
+    A codec may say in an attribute `space` which space that is, equal for models that share it: scores in two spaces are never added.
+    """
 
     def encode(self, data: Tensor) -> Tensor: ...
 

@@ -428,6 +428,12 @@ def _refuse_unlike(first: Denoiser, other: Denoiser) -> None:
         raise ValueError(
             f"{first.name} has samples of shape {first.shape} and {other.name} of shape {other.shape}: their scores cannot be added."
         )
+    mine, its = (getattr(model.codec, "space", None) for model in (first, other))
+    if mine is not None and its is not None and mine != its:
+        raise ValueError(
+            f"{first.name} and {other.name} diffuse in different spaces (the latents of other autoencoders, or latents and pixels): "
+            "their scores cannot be added."
+        )
     here, there = first.device, other.device
     if (here.type, here.index or 0) != (there.type, there.index or 0):
         raise ValueError(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import torch
@@ -15,8 +18,18 @@ def resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
     return torch.nn.functional.interpolate(picture, size, mode="bilinear", antialias=True, align_corners=False)
 
 
+def space_of(autoencoder: Any) -> Hashable:
+    """What tells the latents of one autoencoder from those of another: its class, and sums over its first weights.
+
+    Two copies of one autoencoder agree; reading the sums waits for the device once.
+    """
+    return type(autoencoder).__name__, *(float(weight.double().sum()) for weight in islice(autoencoder.parameters(), 8))
+
+
 class PixelCodec:
     """For models that diffuse pixels in [-1, 1]: pictures (B, C, H, W) of any size are resized to the model's."""
+
+    space: Hashable = "pixels"
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.size = size
@@ -31,7 +44,10 @@ class PixelCodec:
 class VAECodec:
     """For models that diffuse the latents of an autoencoder (Rombach et al. 2022).
 
-        x = (mean of the encoder - shift_factor) * scaling_factor
+        x = (mean of the encoder - shift) * scaling
+
+    with the autoencoder's shift_factor and scaling_factor, or, where it has statistics for each channel, latents_mean and
+    scaling_factor / latents_std.
 
     The mean, not a sample: distillation wants the gradient of one fixed function, and the posterior's spread is far below
     any noise level of interest. The autoencoder computes in its own dtype (float32 as loaded here); results return in the
@@ -43,8 +59,19 @@ class VAECodec:
 
     def __init__(self, vae: Any, size: tuple[int, int]) -> None:
         self.vae, self.size = vae, size
-        self.scaling = float(vae.config.scaling_factor)
-        self.shift = float(getattr(vae.config, "shift_factor", None) or 0.0)
+        self.scaling: float | Tensor = float(vae.config.scaling_factor)
+        self.shift: float | Tensor = float(getattr(vae.config, "shift_factor", None) or 0.0)
+        mean, std = (getattr(vae.config, name, None) for name in ("latents_mean", "latents_std"))
+        if mean is not None and std is not None:
+            self.shift, deviation = (
+                torch.tensor(values, dtype=vae.dtype, device=vae.device)[:, None, None] for values in (mean, std)
+            )
+            self.scaling = self.scaling / deviation
+
+    @cached_property
+    def space(self) -> Hashable:
+        """See `scorekit.denoiser.Codec`."""
+        return space_of(self.vae)
 
     def encode(self, data: Tensor) -> Tensor:
         """Pictures (B, 3, H, W) in [0, 1] as latents (B, C, h, w)."""

@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from scorekit.models.lora import Adapter
+from scorekit.models.networks import visiting
 from scorekit.models.sources import INDEX
 from scorekit.models.weights import Weights, choose
 
 # Parts of a pipeline that take no part in a denoising call.
-_IDLE = {"scheduler", "tokenizer", "safety_checker", "feature_extractor", "watermarker"}
+_IDLE = {"scheduler", "tokenizer", "tokenizer_2", "tokenizer_3", "safety_checker", "feature_extractor", "watermarker"}
 
 
 class Extra(NamedTuple):
@@ -28,12 +30,13 @@ class Extra(NamedTuple):
 
     patch        pixels are folded into patch x patch blocks before the network
     vocabulary   the only words that the model knows; None for an open vocabulary
-    backgrounds  see `scorekit.denoiser.Denoiser`
+    backgrounds, views  see `scorekit.denoiser.Denoiser`
     """
 
     patch: int
     vocabulary: tuple[str, ...] | None
     backgrounds: dict[str, tuple[float, float, float]]
+    views: dict[str, tuple[float, float]]
 
 
 def _is_rgb(value: Any) -> bool:
@@ -42,15 +45,29 @@ def _is_rgb(value: Any) -> bool:
     )
 
 
+def _are_angles(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(x, (int, float)) for x in value)
+
+
 @dataclass(frozen=True)
 class ModelFolder:
-    """path  of the folder;  name  how messages call the model;  device, dtype  for what is loaded from it."""
+    """path  of the folder;  name  how messages call the model;  device, dtype  for what is loaded from it.
+
+    adapters    LoRAs for its components
+    controlnet  the folder of a ControlNet beside its network
+    size        (height, width) of its pictures in pixels; None for the size in its configuration
+    offload     its text encoders rest in the CPU's memory
+    """
 
     path: Path
     name: str
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
     trust_pickle: bool = False
+    adapters: tuple[Adapter, ...] = ()
+    controlnet: ModelFolder | None = None
+    size: tuple[int, int] | None = None
+    offload: bool = False
 
     @cached_property
     def index(self) -> dict[str, Any]:
@@ -81,7 +98,11 @@ class ModelFolder:
         if not isinstance(colours, dict) or not all(_is_rgb(rgb) for rgb in colours.values()):
             raise ValueError(f"{self.name}: backgrounds in scorekit.json must map names to three numbers from 0 to 1.")
         backgrounds = {name: (float(r), float(g), float(b)) for name, (r, g, b) in colours.items()}
-        return Extra(patch, None if words is None else tuple(words), backgrounds)
+        angles = extra.get("views", {})
+        if not isinstance(angles, dict) or not all(_are_angles(pair) for pair in angles.values()):
+            raise ValueError(f"{self.name}: views in scorekit.json must map names to azimuth and elevation in degrees.")
+        views = {name: (float(azimuth), float(elevation)) for name, (azimuth, elevation) in angles.items()}
+        return Extra(patch, None if words is None else tuple(words), backgrounds, views)
 
     def config(self, file: str) -> dict[str, Any]:
         """A JSON file of the folder. Raises ValueError where it is missing or no JSON object."""
@@ -107,7 +128,7 @@ class ModelFolder:
         dtype  other than the folder's
 
         Raises ValueError where files are missing, damaged, of other shapes than the configuration says, or incomplete:
-        weights that a file lacks would be random numbers.
+        weights that a file lacks would be random numbers. LoRAs are added to the weights; raises as `Adapter.fuse` does.
         """
         self.config(f"{role}/config.json")
         weights = self.weights(role)
@@ -131,26 +152,31 @@ class ModelFolder:
                 f"{self.name}: the weights in {role}/ lack {len(missing)} tensors that its configuration needs, such as {missing[0]}."
             )
         assert isinstance(network, nn.Module)
+        for adapter in self.adapters:
+            with _quiet():
+                adapter.fuse(role, network)
+        if self.offload and role.startswith("text_encoder"):
+            return visiting(network.eval().requires_grad_(False), self.device)
         # Only moved, never cast: a text encoder may keep some layers in float32 on purpose.
         return network.eval().requires_grad_(False).to(self.device)
 
-    def tokenizer(self, cls: Any, vocabulary: int) -> Any:
-        """The tokenizer, of class `cls`, for an encoder of `vocabulary` embeddings.
+    def tokenizer(self, cls: Any, vocabulary: int, role: str = "tokenizer") -> Any:
+        """The tokenizer in the subfolder `role`, of class `cls`, for an encoder of `vocabulary` embeddings.
 
         Raises ValueError where it is missing or names tokens that the encoder does not have.
         """
-        if not (self.path / "tokenizer").is_dir():
-            raise ValueError(f"{self.name} has no tokenizer/: the folder is incomplete.")
+        if not (self.path / role).is_dir():
+            raise ValueError(f"{self.name} has no {role}/: the folder is incomplete.")
         try:
             with _quiet():
-                tokenizer = cls.from_pretrained(self.path / "tokenizer", local_files_only=True)
+                tokenizer = cls.from_pretrained(self.path / role, local_files_only=True)
         except Exception as error:
             reason = _first_line(error)
-            raise ValueError(f"{self.name}: tokenizer/ could not be loaded as {cls.__name__}: {reason}.") from error
+            raise ValueError(f"{self.name}: {role}/ could not be loaded as {cls.__name__}: {reason}.") from error
         # Without its vocabulary files a tokenizer of transformers silently consists of its special tokens.
         if len(tokenizer) <= len(tokenizer.all_special_tokens) or len(tokenizer) > vocabulary:
             raise ValueError(
-                f"{self.name}: tokenizer/ has {len(tokenizer)} tokens, its text encoder {vocabulary}: they do not fit."
+                f"{self.name}: {role}/ has {len(tokenizer)} tokens, its text encoder {vocabulary}: they do not fit."
             )
         return tokenizer
 

@@ -15,12 +15,13 @@ ZOO = Path(__file__).resolve().parent.parent / "zoo"
 INDEX = "model_index.json"
 # The hub's own rule: letters, digits, "-", "_" and "."; neither beginning nor ending in "-" or ".".
 _HUB_WORD = r"\w(?:[\w.-]{0,94}\w)?"
-_HUB_ID = re.compile(f"{_HUB_WORD}/{_HUB_WORD}", re.ASCII)
+# A branch, a tag (both may hold "/"), or a commit.
+_HUB_ID = re.compile(f"({_HUB_WORD}/{_HUB_WORD})(?:@({_HUB_WORD}(?:/{_HUB_WORD}){{0,4}}))?", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a model is. `location` is a folder, or the hub id itself; `str()` gives it, and `load` understands it."""
+    """Where a model is. `location` is a folder, or the hub id with its revision; `str()` gives it, and `load` understands it."""
 
     kind: Literal["embedded", "folder", "hub"]
     name: str
@@ -54,10 +55,16 @@ def resolve(name: str) -> Source:
             )
         folder = folder.resolve()
         return Source("folder", folder.name, str(folder))
-    if _HUB_ID.fullmatch(name) and ".." not in name and "--" not in name:
+    if hub_id(name):
         return Source("hub", name, name)
     close = difflib.get_close_matches(name, known, 1)
     raise ValueError(
         f"--model {name!r} is not known: it must be an embedded model ({', '.join(known) or 'none is installed'}), "
         f"a folder with {INDEX}, or a hub id like owner/name." + (f" Did you mean {close[0]}?" if close else "")
     )
+
+
+def hub_id(name: str) -> tuple[str, str | None] | None:
+    """The hub id and the revision in "owner/name" or "owner/name@revision"; None for other texts."""
+    match = _HUB_ID.fullmatch(name)
+    return (match[1], match[2]) if match and ".." not in name and "--" not in match[1] else None

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_models import autoencoder
 
 from scorekit.models import load
 from scorekit.models.codecs import PixelCodec, VAECodec
@@ -37,6 +38,20 @@ def test_shift_is_taken_off_before_scaling(sd_eps: tuple[Any, Path]) -> None:
     with torch.no_grad():
         torch.testing.assert_close(shifted.encode(picture), plain.encode(picture) - 0.3 * plain.scaling)
         torch.testing.assert_close(shifted.decode(shifted.encode(picture)), plain.decode(plain.encode(picture)))
+
+
+def test_statistics_of_channels() -> None:
+    """Autoencoders that name them: latents have mean 0 and standard deviation `scaling_factor` in every channel."""
+    mean, std = [0.5, -1.0, 0.0, 2.0], [1.0, 2.0, 4.0, 8.0]
+    vae = autoencoder(latents_mean=mean, latents_std=std, scaling_factor=0.5).eval()
+    codec, picture = VAECodec(vae, (16, 16)), torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        latents = vae.encode(picture * 2 - 1).latent_dist.mean
+        for channel in range(4):
+            expected = 0.5 * (latents[:, channel] - mean[channel]) / std[channel]
+            torch.testing.assert_close(codec.encode(picture)[:, channel], expected)
+        back = (vae.decode(latents).sample / 2 + 0.5).clamp(0, 1)
+        torch.testing.assert_close(codec.decode(codec.encode(picture)), back, rtol=1e-4, atol=1e-5)
 
 
 def test_encoder_gradient_is_the_slope(sd_eps: tuple[Any, Path]) -> None:

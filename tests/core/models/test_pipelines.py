@@ -54,6 +54,58 @@ def test_pixel_model_is_deepfloyd(floyd: tuple[Any, Path]) -> None:
     assert (ours[0] - ours[1]).abs().max() > 1e-3 * ours.abs().max()
 
 
+def test_deepfloyd_takes_the_noise_that_it_learned(floyd: tuple[Any, Path], tmp_path: Path) -> None:
+    """The pipeline's own DDPM: every reverse step has the variance that the network answers."""
+    from diffusers import DDPMScheduler
+
+    pipe, before = floyd[0], floyd[0].scheduler
+    # Betas that leave some data at the end: a random network's x0 in pure noise would dwarf what is tested.
+    # "leading" ends at timestep 0: elsewhere diffusers adds noise of its clamped variance to the finished picture.
+    pipe.scheduler = DDPMScheduler(
+        beta_end=0.002, variance_type="learned_range", timestep_spacing="leading", clip_sample=False
+    )
+    pipe.save_pretrained(tmp_path / "floyd")
+    generator = torch.manual_seed(3)
+    state = generator.get_state()
+    options = {"num_inference_steps": STEPS, "guidance_scale": GUIDANCE, "clean_caption": False, "generator": generator}
+    theirs = pipe(["a red mushroom"], output_type="pt", **options).images
+    pipe.scheduler = before
+
+    def ours(model: Any) -> torch.Tensor:
+        generator.set_state(state)
+        noise = torch.randn(1, 3, 8, 8, generator=generator)
+        score = guided(model, ["a red mushroom"])
+        return sample(score, 1, solver="ddpm", steps=STEPS, spacing="leading", x_T=noise, generator=generator)
+
+    model = load(str(tmp_path / "floyd"))
+    assert (ours(model) - theirs).abs().max() < 1e-5 * theirs.abs().max()
+    model.network.forward = _mean_only(model.network.forward)
+    assert (ours(model) - theirs).abs().max() > 1e-2 * theirs.abs().max()  # what is learned matters
+
+
+def _mean_only(forward: Any) -> Any:
+    return lambda x, *args, **fields: forward(x, *args, **fields)[:, : x.shape[1]]
+
+
+def test_latents_of_two_autoencoders_do_not_add(sd_eps: tuple[Any, Path], tmp_path: Path) -> None:
+    pipe, folder = sd_eps
+    here, again = load(str(folder)), load(str(folder))
+    x = torch.randn(1, 4, 8, 8)
+    torch.testing.assert_close((here.given() + again.given())(x, 0.5).eps, 2 * here.given()(x, 0.5).eps)
+    weight = next(pipe.vae.parameters())
+    kept = weight.detach().clone()
+    with torch.no_grad():
+        weight += 0.01
+    pipe.save_pretrained(tmp_path / "other")
+    with torch.no_grad():
+        weight.copy_(kept)
+    other = load(str(tmp_path / "other"))
+    with pytest.raises(
+        ValueError, match=rf"^{here.name} and other diffuse in different spaces .*: their scores cannot be added\.$"
+    ):
+        (here.given() + other.given())(x, 0.5)
+
+
 def test_unconditional_model_is_ddpm(tmp_path: Path) -> None:
     from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
 
