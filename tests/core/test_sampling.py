@@ -6,9 +6,11 @@ import torch
 
 from scorekit.analytic import GaussianMixture
 from scorekit.denoiser import Denoiser
-from scorekit.sampling import Step, sample
-from scorekit.schedule import VE, VP, Flow, grid
 from scorekit.guidance import perp_neg
+from scorekit.langevin import langevin
+from scorekit.sampling import Step, _Watch, sample
+from scorekit.schedule import VE, VP, Flow, grid
+from scorekit.solvers import plan
 
 F64 = torch.float64
 SIGMAS = (
@@ -76,7 +78,7 @@ def test_callbacks_see_every_row(mixture_on, generator) -> None:
 
 
 def test_what_a_callback_raises_stops_the_sampler(counted) -> None:
-    subject = counted()
+    subject = counted(VP.scaled_linear())
 
     def stop(step: Step) -> None:
         if step.index == 2:
@@ -138,12 +140,127 @@ def test_the_noise_it_starts_from_has_the_schedule_s_scale() -> None:
         assert seen[0] == pytest.approx(scale, rel=SIGMAS / math.sqrt(2 * 8000))
 
 
-def test_what_is_not_finite_is_said() -> None:
-    model = Denoiser(lambda x, t: x * math.nan, Flow(), "v", (3,))
+def test_what_is_not_finite_stops_at_its_step() -> None:
+    calls = 0
+
+    def network(x: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        out = torch.zeros_like(x)
+        out[1, 0] = math.nan if calls == 3 else 0.0
+        return out
+
+    model = Denoiser(network, Flow(), "v", (3,))
     with pytest.raises(
-        FloatingPointError, match=r"^sample\(\) gave values that are not finite with solver heun in 5 steps\.$"
+        FloatingPointError,
+        match=r"^sample\(\) with solver ddim gave values that are not finite in step 3 of 5, to t = 0\.4\.$",
     ):
-        sample(model.given(), 2, steps=5, solver="heun")
+        sample(model.given(), 2, steps=5, solver="ddim")
+    assert calls == 3
+
+
+def test_large_numbers_are_finite() -> None:
+    model = Denoiser(lambda x, t: torch.zeros_like(x), Flow(), "x0", (3,))
+    x_T = torch.full((2, 3), 3e38)
+    assert sample(model.given(), 2, levels=torch.tensor([0.5, 0.4]), x_T=x_T, solver="ddim").isfinite().all()
+
+
+def test_on_a_device_it_is_read_at_the_end() -> None:
+    """What a GPU does, on the CPU: sums are kept, and the first that is not finite names the step."""
+    rows = plan("ddim", Flow(), grid(Flow(), 4))
+    watch = _Watch(rows, "sample()", torch.device("meta"))
+    for index, value in enumerate((0.0, 1.0, math.inf, math.nan)):
+        watch.see(index, torch.full((2, 3), value))
+    with pytest.raises(FloatingPointError, match=r"in step 3 of 4, to t = 0\.25\.$"):
+        watch.settle(torch.full((2, 3), math.nan))
+    watch.settle(torch.zeros(2, 3))
+
+
+# Beginning from data, filling in
+
+
+def test_image_to_image_begins_at_its_level(gaussian_on, generator) -> None:
+    """N(m, s^2) noised to a level and sampled down again is N(m, s^2): from one point, less so the lower the level."""
+    score, n = gaussian_on(Flow(), 0.7, 0.25).given(), 4000
+    x0 = torch.full((n, 1), 1.2, dtype=F64)
+    means = []
+    for start in (0.1, 0.5, 0.9):
+        x = sample(score, n, x0=x0, start=start, steps=20, solver="ddpm", generator=generator, dtype=F64)
+        # E[x0' | x0] for Gaussians: what is kept of x0 - m is the square of the correlation with the level
+        alpha, sigma = 1 - start, start
+        kept = alpha**2 * 0.0625 / (alpha**2 * 0.0625 + sigma**2)
+        assert x.mean().item() == pytest.approx(0.7 + kept * 0.5, abs=4.5 * 0.25 / math.sqrt(n) + 0.01)
+        means.append(x.mean().item())
+    assert means == sorted(means, reverse=True)
+    assert means[0] - means[-1] > 0.3
+
+
+def test_known_parts_are_kept_and_told(mixture_on, generator) -> None:
+    score = mixture_on(VP.cosine()).given()
+    known = torch.tensor([[0.3, -0.2, 0.1, 0.5]], dtype=F64)
+    mask = torch.tensor([1.0, 0.0, 1.0, 0.0], dtype=F64)
+    seen: list[Step] = []
+    options = {"steps": 12, "solver": "ddpm", "generator": generator, "dtype": F64, "callback": seen.append}
+    x = sample(score, 600, mask=mask, known=known, **options)
+    assert torch.equal(x[:, [0, 2]], known[:, [0, 2]].expand(600, 2))
+    assert x[:, [1, 3]].std() > 0.05
+    middle = seen[5]
+    alpha, sigma = (float(f(middle.t)) for f in (VP.cosine().alpha, VP.cosine().sigma))
+    assert middle.x[:, 0].mean().item() == pytest.approx(0.3 * alpha, abs=4.5 * sigma / math.sqrt(600))
+    assert middle.x[:, 0].std().item() == pytest.approx(sigma, rel=0.15)
+    soft = sample(score, 2, mask=torch.full((4,), 0.5), known=known, steps=3, generator=generator, dtype=F64)
+    assert soft.isfinite().all()
+
+
+def test_resampling_makes_the_rest_fit_what_is_known(generator) -> None:
+    """Two modes on a diagonal: what is known of the first coordinate says the second."""
+    means = torch.tensor([[-1.0, -1.0], [1.0, 1.0]], dtype=F64)
+    score = GaussianMixture(means, 0.3, VP.cosine()).given()
+    known, mask = torch.tensor([1.0, 0.0], dtype=F64), torch.tensor([1.0, 0.0], dtype=F64)
+
+    def wrong(**options: int) -> float:
+        x = sample(
+            score, 1000, mask=mask, known=known, steps=15, solver="ddpm", generator=generator, dtype=F64, **options
+        )
+        return (x[:, 1] < 0).double().mean().item()
+
+    once, often = wrong(), wrong(resample=6, jump=2)
+    assert once > 0.02
+    assert often < once / 2
+
+
+def test_a_corrector_acts_where_x_is_settled(counted, generator) -> None:
+    subject = counted(VP.cosine())
+    score = subject.model.given("a")
+    rows = sample(score, 2, steps=4, solver="heun", generator=generator, corrector=langevin(2))
+    assert rows.shape == (2, 3)
+    assert len(subject.network.batches) == 7 + 3 * 2  # Heun's seven, and two after each of three steps
+
+
+@pytest.mark.parametrize("solver", ["ddpm", "dpm++2m_sde", "dpm++2m", "langevin"])
+def test_a_generator_for_each_sample(mixture_on, solver: str) -> None:
+    """A sample is the same alone and in a batch."""
+    score = mixture_on(VP.cosine()).given()
+    options = {"steps": 6, "solver": solver, "dtype": F64, "corrector": langevin(1, adjusted=True)}
+
+    def generators(seeds: tuple[int, ...]) -> list[torch.Generator]:
+        return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    together = sample(score, 3, generator=generators((1, 2, 3)), **options)
+    alone = torch.cat([sample(score, 1, generator=generators((seed,)), **options) for seed in (1, 2, 3)])
+    torch.testing.assert_close(together, alone, rtol=1e-9, atol=1e-11)
+    with pytest.raises(ValueError, match=r"^generator must be one, or 3, one for each sample, not 2\.$"):
+        sample(score, 3, generator=generators((1, 2)), **options)
+
+
+def test_rows_without_an_evaluation_show_the_estimate_before(mixture_on, generator) -> None:
+    seen: list[Step] = []
+    sample(
+        mixture_on(VE(80.0)).given(), 2, steps=5, solver="euler", s_churn=20.0, s_max=50.0, generator=generator,
+        callback=seen.append, dtype=F64,
+    )  # fmt: skip
+    assert len(seen) > 5
+    assert all(step.x0.shape == (2, 4) for step in seen)
 
 
 @pytest.mark.parametrize(
@@ -152,9 +269,19 @@ def test_what_is_not_finite_is_said() -> None:
         ({"shape": (2, 5)}, r"^shape must be \(B, 3\) for counted, not \(2, 5\)\.$"),
         ({"shape": 0}, r"^shape must ask for at least 1 sample, not 0\.$"),
         ({"x_T": torch.zeros(3, 3)}, r"^x_T must have the shape \(2, 3\), not \(3, 3\)\.$"),
+        ({"x0": torch.zeros(1, 3)}, r"^x0 must have the shape \(2, 3\), not \(1, 3\)\.$"),
+        ({"x0": torch.zeros(2, 3), "x_T": torch.zeros(2, 3)}, r"^x_T and x0 must not be given together"),
+        ({"mask": torch.ones(3)}, r"^mask and known must be given together\.$"),
+        (
+            {"mask": torch.ones(4), "known": torch.ones(3)},
+            r"^mask must broadcast to the shape \(2, 3\), not be \(4,\)\.$",
+        ),
+        ({"mask": torch.ones(3) * 2, "known": torch.ones(3)}, r"^mask must lie in \[0, 1\]"),
+        ({"resample": 0}, r"^resample and jump must be at least 1, not 0 and 1\.$"),
+        ({"resample": 2}, r"^resample needs a solver without memory"),
         ({"solver": "rk45"}, r"^solver must be one of ddpm, .*, not 'rk45'\.$"),
         ({"solver": "ddim", "eta": -0.1}, r"^eta must lie in \[0, 1\], not -0\.1\.$"),
-        ({"solver": "heun", "eta": 0.5}, r"^solver heun takes no option, not 'eta'\.$"),
+        ({"solver": "dpm++2m", "eta": 0.5}, r"^solver dpm\+\+2m takes no option, not 'eta'\.$"),
         ({"steps": 0}, r"^steps must be at least 1, not 0\.$"),
         ({"steps": 2000}, r"^steps must be at most the 1000 training steps"),
         ({"start": 0.0}, r"^start must lie in \(0, 1\], not 0\.0\.$"),

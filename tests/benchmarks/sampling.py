@@ -1,0 +1,166 @@
+"""How fast is the loop? Sampling with guidance against diffusers' schedulers, on the same network, in one run.
+
+    OMP_NUM_THREADS=1 python tests/benchmarks/sampling.py [--sizes identity tiny pico sd] [--report FILE.json]
+
+Both sides run the same guided network for the same steps from the same noise; repetitions alternate, and medians are compared.
+    loop      seconds of the whole loop. theirs: concatenate, network, guidance arithmetic, scheduler.step, as their pipelines do
+    overhead  of "identity", whose network returns a tensor made beforehand: microseconds a step without any network
+
+Sizes: identity and tiny (4x64x64 latents), pico (pico-image, 12x16x16), sd (a UNet of Stable Diffusion 1.5's size, random weights).
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+SOLVERS = {
+    "ddim": ("DDIMScheduler", {"clip_sample": False}),
+    "dpm++2m": ("DPMSolverMultistepScheduler", {"lower_order_final": False}),
+    "unipc": ("UniPCMultistepScheduler", {}),
+    "euler_a": ("EulerAncestralDiscreteScheduler", {}),
+    "heun": ("HeunDiscreteScheduler", {}),
+    "ddpm": ("DDPMScheduler", {"clip_sample": False}),
+}
+BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "timestep_spacing": "trailing"}
+GUIDANCE = 7.5
+STEPS = {"identity": 50, "tiny": 20, "pico": 20, "sd": 2}
+REPETITIONS = {"identity": 40, "tiny": 12, "pico": 8, "sd": 3}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", nargs="+", choices=list(STEPS), default=["identity", "tiny", "pico"])
+    parser.add_argument("--solvers", nargs="+", choices=list(SOLVERS), default=["ddim", "dpm++2m", "unipc", "euler_a"])
+    parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
+    parser.add_argument("--repetitions", type=int, help="of each side; default: by size")
+    parser.add_argument("--report", type=Path, help="write the rows as JSON")
+    args = parser.parse_args()
+    torch.set_grad_enabled(False)
+    rows = []
+    for size in args.sizes:
+        unet, shape, width = network(size)
+        for batch in args.batches:
+            for solver in args.solvers:
+                count = args.repetitions or REPETITIONS[size]
+                rows.append(compare(size, solver, batch, unet, shape, width, count))
+                print(line(rows[-1]), flush=True)
+    if args.report:
+        args.report.write_text(json.dumps({"threads": torch.get_num_threads(), "rows": rows}, indent=1))
+
+
+def network(size: str) -> tuple[Callable[..., torch.Tensor], tuple[int, ...], int]:
+    """unet(x, timestep, states) -> eps, the shape of one sample, and the width of the text states."""
+    if size == "identity":
+        made: dict[int, torch.Tensor] = {}
+
+        def fixed(x: torch.Tensor, _: torch.Tensor, __: torch.Tensor) -> torch.Tensor:
+            # of the size of a noise prediction, so that no loop runs away
+            if len(x) not in made:
+                made[len(x)] = torch.randn(x.shape, generator=torch.Generator().manual_seed(len(x)))
+            return made[len(x)]
+
+        return fixed, (4, 64, 64), 8
+    if size == "pico":
+        from scorekit.models import load
+
+        unet: Any = load("pico-image").network.unet
+        shape, width = (12, 16, 16), unet.config.cross_attention_dim
+        pooled = unet.config.get("class_embeddings_concat") is not None and unet.config.get("class_embed_type")
+        extra = {"class_labels": unet.config.get("projection_class_embeddings_input_dim")} if pooled else {}
+    else:
+        from diffusers import UNet2DConditionModel
+
+        torch.manual_seed(0)
+        tiny = {
+            "block_out_channels": (16, 32), "cross_attention_dim": 16, "attention_head_dim": 2, "norm_num_groups": 8, "layers_per_block": 1,
+            "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"), "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+        }  # fmt: skip
+        config = tiny if size == "tiny" else {"cross_attention_dim": 768}
+        unet = UNet2DConditionModel(sample_size=64, in_channels=4, out_channels=4, **config).eval().requires_grad_(False)
+        shape, width, extra = (4, 64, 64), config["cross_attention_dim"], {}
+
+    def run(x: torch.Tensor, timestep: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+        more = {name: states.new_zeros(len(x), wide) for name, wide in extra.items()}
+        output: torch.Tensor = unet(x, timestep, states, **more, return_dict=False)[0]
+        return output
+
+    return run, shape, width
+
+
+def compare(
+    size: str, solver: str, batch: int, unet: Callable[..., torch.Tensor], shape: tuple[int, ...], width: int, count: int
+) -> dict[str, Any]:
+    import diffusers
+
+    from scorekit.denoiser import Condition, Denoiser
+    from scorekit.sampling import sample
+    from scorekit.schedule import VP
+
+    steps = STEPS[size]
+    name, config = SOLVERS[solver]
+    scheduler = getattr(diffusers, name)(**{k: v for k, v in BETAS.items()}, **config)
+    g = torch.Generator().manual_seed(0)
+    states = torch.randn(2, 1, 8, width, generator=g)
+    noise = torch.randn(batch, *shape, generator=g)
+    model = Denoiser(lambda x, t, c: unet(x, t, c), VP(scheduler.alphas_cumprod), "eps", shape)
+    null, cond = (model.given(Condition({"c": state})) for state in states)
+    score = null + GUIDANCE * (cond - null)
+    both = states.repeat_interleave(batch, 0).reshape(2 * batch, 8, width)
+    levels = grid_of(scheduler, steps)
+
+    def ours() -> torch.Tensor:
+        return sample(
+            score, noise.shape, solver=solver, levels=levels, x_T=noise, generator=torch.Generator().manual_seed(1)
+        )
+
+    def theirs() -> torch.Tensor:
+        generator = torch.Generator().manual_seed(1)
+        scheduler.set_timesteps(steps)
+        x = noise * scheduler.init_noise_sigma
+        takes = {"generator": generator} if solver in ("euler_a", "ddpm", "ddim") else {}
+        for timestep in scheduler.timesteps:
+            model_input = scheduler.scale_model_input(torch.cat([x] * 2), timestep)
+            uncond, text = unet(model_input, timestep.expand(len(model_input)), both).chunk(2)
+            eps = uncond + GUIDANCE * (text - uncond)
+            x = scheduler.step(eps, timestep, x, **takes, return_dict=False)[0]
+        return x
+
+    ours(), theirs()
+    times: dict[str, list[float]] = {"ours": [], "theirs": []}
+    for repetition in range(count):
+        sides = [("ours", ours), ("theirs", theirs)]
+        for side, run in sides if repetition % 2 else sides[::-1]:
+            begin = time.perf_counter()
+            run()
+            times[side].append(time.perf_counter() - begin)
+    row: dict[str, Any] = {"size": size, "solver": solver, "batch": batch, "steps": steps, "repetitions": count}
+    for side, taken in times.items():
+        row[f"{side}_s"] = statistics.median(taken)
+        row[f"{side}_least_s"] = min(taken)
+    row["ratio"] = row["ours_s"] / row["theirs_s"]
+    return row
+
+
+def grid_of(scheduler: Any, steps: int) -> torch.Tensor:
+    """The levels that a scheduler visits, in our t."""
+    scheduler.set_timesteps(steps)
+    timesteps = scheduler.timesteps.to(torch.float64).unique().flip(0)
+    return torch.cat([(timesteps + 1) / 1000, timesteps.new_zeros(1)])
+
+
+def line(row: dict[str, Any]) -> str:
+    ours, theirs = (row[f"{side}_s"] / row["steps"] * 1e6 for side in ("ours", "theirs"))
+    return (
+        f"{row['size']:9} {row['solver']:8} batch {row['batch']}: ours {ours:10.0f} us/step  theirs {theirs:10.0f} us/step  "
+        f"ratio {row['ratio']:.3f}  (of the fastest {row['ours_least_s'] / row['theirs_least_s']:.3f})"
+    )
+
+
+if __name__ == "__main__":
+    main()
