@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from scorekit.schedule import VE, VP, Flow, Schedule, from_config, grid, spread
 
+FLOW_NAME = {"_class_name": "FlowMatchEulerDiscreteScheduler"}  # as it is written to scheduler_config.json
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 SCHEDULES: dict[str, Schedule] = {
     "scaled_linear": VP.scaled_linear(),
@@ -18,6 +19,7 @@ SCHEDULES: dict[str, Schedule] = {
     "short": VP.linear(1e-3, 0.2, steps=100),
     "ve": VE(80.0),
     "flow": Flow(),
+    "shifted_flow": Flow(shift=3.0),
 }
 every_schedule = pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES.keys())
 
@@ -73,6 +75,53 @@ def test_tables_are_those_of_diffusers(config: dict) -> None:
     assert isinstance(ours, VP)
     # float32 products of up to 1000 factors: 1e-5 relative is what the reference's own table is good to
     torch.testing.assert_close(ours.alpha_bar, reference.alphas_cumprod.double(), rtol=2e-5, atol=2e-8)
+
+
+@pytest.mark.parametrize("shift", [1.0, 3.0, 0.4])
+def test_a_shifted_flow_is_that_of_diffusers(shift: float) -> None:
+    reference = diffusers.FlowMatchEulerDiscreteScheduler(shift=shift)  # shifts its table of training steps once
+    ours = from_config(dict(reference.config))
+    assert ours == Flow(shift=shift)
+    t = torch.arange(1000, 0, -1, dtype=torch.float64) / 1000
+    torch.testing.assert_close(ours.sigma(t), reference.sigmas.double(), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(ours.timestep(t), reference.timesteps.double(), rtol=1e-5, atol=1e-3)
+    # the last level of ten is shifted once: .00299 of one training step at shift 3, where diffusers' sampler has .00893
+    if shift == 3.0:
+        assert ours.sigma(0.001).item() == pytest.approx(0.00299, abs=1e-5)
+
+
+@pytest.mark.parametrize("exponential", [True, False])
+def test_the_shift_that_depends_on_resolution_is_that_of_flux(exponential: bool) -> None:
+    kind = "exponential" if exponential else "linear"
+    reference = diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, time_shift_type=kind)
+    assert from_config(dict(reference.config)) == Flow()  # the resolution is not in the config
+    tokens, steps = 1024, 10
+    mu = 0.5 + (1.15 - 0.5) * (tokens - 256) / (4096 - 256)
+    reference.set_timesteps(sigmas=np.linspace(1.0, 1 / steps, steps), mu=mu)
+    ours = Flow.for_tokens(tokens, exponential=exponential)
+    levels = grid(ours, steps, "uniform")
+    torch.testing.assert_close(ours.sigma(levels), reference.sigmas.double(), rtol=1e-6, atol=1e-7)
+
+
+def test_flows_of_other_shifts_meet_at_equal_noise() -> None:
+    plain, shifted = Flow(), Flow(shift=3.0)
+    t = torch.linspace(0.01, 0.99, 9, dtype=torch.float64)
+    torch.testing.assert_close(shifted.sigma(shifted.at_log_snr(plain.log_snr(t))), plain.sigma(t))
+    with pytest.raises(ValueError, match=r"^shift must be positive, not 0\.$"):
+        Flow(shift=0)
+
+
+def test_levels_are_the_schedule_and_shaped_for_samples() -> None:
+    schedule, like = VP.cosine(), torch.zeros(2, 3, 4)
+    t = torch.tensor([0.25, 0.75], dtype=torch.float64)
+    for one, level in zip(t, schedule.levels(t, torch.device("cpu")), strict=True):
+        assert (level.alpha, level.sigma) == (schedule.alpha(one).item(), schedule.sigma(one).item())
+        assert level.timestep.item() == pytest.approx(schedule.timestep(one).item())
+        assert schedule.level(float(one), like).alpha == level.alpha
+    each = schedule.level(t, like)
+    assert each.alpha.shape == (2, 1, 1)
+    torch.testing.assert_close(each.sigma.flatten(), schedule.sigma(t).float())
+    torch.testing.assert_close(each.timestep, schedule.timestep(t).float())
 
 
 def test_from_config_of_flow_and_edm_and_unknown() -> None:
