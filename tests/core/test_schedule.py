@@ -80,7 +80,7 @@ def test_tables_are_those_of_diffusers(config: dict) -> None:
 @pytest.mark.parametrize("shift", [1.0, 3.0, 0.4])
 def test_a_shifted_flow_is_that_of_diffusers(shift: float) -> None:
     reference = diffusers.FlowMatchEulerDiscreteScheduler(shift=shift)  # shifts its table of training steps once
-    ours = from_config(dict(reference.config))
+    ours = from_config(dict(reference.config) | FLOW_NAME)
     assert ours == Flow(shift=shift)
     t = torch.arange(1000, 0, -1, dtype=torch.float64) / 1000
     torch.testing.assert_close(ours.sigma(t), reference.sigmas.double(), rtol=1e-5, atol=1e-6)
@@ -94,7 +94,7 @@ def test_a_shifted_flow_is_that_of_diffusers(shift: float) -> None:
 def test_the_shift_that_depends_on_resolution_is_that_of_flux(exponential: bool) -> None:
     kind = "exponential" if exponential else "linear"
     reference = diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, time_shift_type=kind)
-    assert from_config(dict(reference.config)) == Flow()  # the resolution is not in the config
+    assert from_config(dict(reference.config) | FLOW_NAME) == Flow()  # the resolution is not in the config
     tokens, steps = 1024, 10
     mu = 0.5 + (1.15 - 0.5) * (tokens - 256) / (4096 - 256)
     reference.set_timesteps(sigmas=np.linspace(1.0, 1 / steps, steps), mu=mu)
