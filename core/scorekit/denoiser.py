@@ -7,7 +7,7 @@ everything else: a term of the score algebra in `scorekit.score`.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Prompt = str | Sequence[str] | None
 Network = Callable[..., Tensor]
+MOST_PROMPTS = 256  # whose encodings a denoiser keeps
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,17 +29,13 @@ class Condition:
     """Named tensors that a network takes beside x and t, each of shape (1, ...) for all samples or (B, ...) per sample.
 
     key    what the condition says, e.g. its prompts. Terms of one network with equal keys are one term, run once; the default is
-           this object itself.
+           equal to no other.
     label  how error messages call it.
     """
 
     fields: dict[str, Tensor]
-    key: Hashable = None
+    key: Hashable = field(default_factory=object)
     label: str = "a condition"
-
-    @property
-    def identity(self) -> Hashable:
-        return id(self) if self.key is None else self.key
 
     @property
     def batch(self) -> int:
@@ -144,11 +141,15 @@ class Denoiser:
             raise ValueError(
                 "prompt must be a text, a list of one or more texts, one for each sample, a Condition or None."
             )
-        if texts not in self._encoded:
-            if len(self._encoded) >= 256:  # a long run with ever new prompts must not grow for ever
-                self._encoded.pop(next(iter(self._encoded)))
-            self._encoded[texts] = self.prompts(texts)
-        return self._encoded[texts]
+        condition = self._encoded.get(texts)
+        if condition is None:
+            condition = self.prompts(texts)
+            # A long run with ever new prompts must not grow for ever; other threads may be here, too.
+            kept = list(self._encoded.items())
+            while kept and sum(one.batch for _, one in kept) + condition.batch > MOST_PROMPTS:
+                self._encoded.pop(kept.pop(0)[0], None)
+            self._encoded[texts] = condition
+        return condition
 
     def predict(self, x: Tensor, t: Time | Level, fields: Mapping[str, Tensor] | None = None) -> Prediction:
         """One forward of the network at x (B, ...) and t, a number, one for each sample (B,), or a level of this schedule, with

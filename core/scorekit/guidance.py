@@ -23,6 +23,9 @@ def cfg(null: Score, cond: Score, scale: Weight, rescale: float = 0.0) -> Score:
     rescale  in [0, 1]: the share of the guided output that is brought back to the standard deviation of `cond`, sample by sample, against
              overexposure (Lin et al. 2023, arXiv:2305.08891, section 3.4); about 0.7 with zero terminal SNR
     """
+    for name, score in (("null", null), ("cond", cond)):
+        if not isinstance(score, Score):
+            raise ValueError(f"{name} must be a score, such as model.given(prompt), not {score!r}.")
     if not 0 <= rescale <= 1:
         raise ValueError(f"rescale must lie in [0, 1], not {rescale}.")
     guided = null + scale * (cond - null)
@@ -77,7 +80,7 @@ def thresholded(score: Score, quantile: float = 0.995, most: float = float("inf"
     return _mapped(bring_in, score)
 
 
-def perp_neg(null: Score, positive: Score, negatives: Sequence[tuple[float | Tensor, Score]], scale: float) -> Score:
+def perp_neg(null: Score, positive: Score, negatives: Sequence[tuple[float | Tensor, Score]], scale: Weight) -> Score:
     """Perp-Neg (Armandpour et al. 2023, arXiv:2304.04968, eq. 7): negative prompts that cannot undo the positive one.
 
         null + scale * (d+ + sum_i w_i perp(d_i, d+)),    d = score - null,
@@ -93,14 +96,17 @@ def perp_neg(null: Score, positive: Score, negatives: Sequence[tuple[float | Ten
         kind = at_null.kind if all(p.kind == at_null.kind for p in (at_positive, *at_negatives)) else "v"
         base = at_null.read(kind)
         toward = total = at_positive.read(kind) - base
-        norm = toward.flatten(1).square().sum(1).clamp(min=1e-12)
+        # Half precision holds neither the squares of large latents nor a floor so small.
+        wide = torch.promote_types(toward.dtype, torch.float32)
+        norm = toward.flatten(1).to(wide).square().sum(1).clamp(min=1e-12)
         for weight, at_negative in zip(weights, at_negatives, strict=True):
             away = at_negative.read(kind) - base
-            perpendicular = away - spread((away * toward).flatten(1).sum(1) / norm, away) * toward
+            along = (away.to(wide) * toward.to(wide)).flatten(1).sum(1) / norm
+            perpendicular = away - spread(along, away) * toward
             total = total + (spread(weight, away) if isinstance(weight, Tensor) else weight) * perpendicular
-        return Prediction(kind, base + scale * total, at_null.x, at_null.alpha, at_null.sigma)
+        return Prediction(kind, base + total, at_null.x, at_null.alpha, at_null.sigma, at_positive.range)
 
-    return _mapped(combine_perpendicular, null, positive, *(score for _, score in negatives))
+    return cfg(null, _mapped(combine_perpendicular, null, positive, *(score for _, score in negatives)), scale)
 
 
 def _mapped(function: Callable[..., Prediction], *inputs: Score) -> Score:

@@ -2,7 +2,7 @@
 
 ddim  DDIM run upwards (Song et al. 2021, section 4.3). Every step takes the slope at its lower end, the sampler at its upper one:
       the round trip has an error of the order of a step, .06 of a standard deviation or less only from a hundred steps or so
-bdia  bidirectional integration (Zhang et al. 2023, arXiv:2307.10829, eq. 18 with gamma = 1): x two levels ahead is x two levels
+bdia  bidirectional integration (Zhang et al. 2023, arXiv:2307.10829, with gamma = 1): x two levels ahead is x two levels
       back plus what one evaluation in the middle says, which can be solved for either end. Exact up to rounding, whatever the network;
       its state is float64, because noise-heavy schedules multiply the rounding
 """

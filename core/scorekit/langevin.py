@@ -76,7 +76,7 @@ class Langevin:
 
     def _integral(self, score: Score, x: Tensor, eps: Tensor, new: Tensor, eps_new: Tensor, stop: Stop) -> Tensor:
         """sigma (ln p(new) - ln p(x)), (B,): the score integrated along the straight line, by Gauss-Lobatto quadrature (Du et al. 2023,
-        section 4.2, where a score has no density to ask)."""
+        where a score has no density to ask)."""
         inside, end = _INSIDE[self.nodes]
         along = new - x
         total = end * (eps + eps_new)

@@ -88,7 +88,7 @@ def _slope(score: Score, z: Tensor, stop: Stop, norm: float, signs: list[Tensor]
             if signs:
                 probe = signs[index]
             else:
-                probe = torch.zeros_like(z)
+                probe = torch.zeros(z.shape, dtype=z.dtype, device=z.device)
                 probe.flatten(1)[:, index] = 1
             (product,) = torch.autograd.grad(v, z, probe, retain_graph=index + 1 < count)
             divergence += (product * probe).flatten(1).sum(1)

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import torch
 from torch import Tensor
 
 Kind = Literal["eps", "x0", "v", "flow", "score"]
@@ -47,13 +48,13 @@ class Prediction:
             case "x0":
                 return out
             case "eps":
-                return (x - sigma * out) / alpha
+                return plus(x, -sigma, out) / alpha
             case "v":
-                return (alpha * x - sigma * out) / (alpha * alpha + sigma * sigma)
+                return plus(alpha * x, -sigma, out) / (alpha * alpha + sigma * sigma)
             case "flow":
-                return (x - sigma * out) / (alpha + sigma)
+                return plus(x, -sigma, out) / (alpha + sigma)
             case "score":
-                return (x + sigma * sigma * out) / alpha
+                return plus(x, sigma * sigma, out) / alpha
 
     @property
     def eps(self) -> Tensor:
@@ -61,13 +62,13 @@ class Prediction:
         out, x, alpha, sigma = self.output, self.x, self.alpha, self.sigma
         match self.kind:
             case "x0":
-                return (x - alpha * out) / sigma
+                return plus(x, -alpha, out) / sigma
             case "eps":
                 return out
             case "v":
-                return (sigma * x + alpha * out) / (alpha * alpha + sigma * sigma)
+                return plus(sigma * x, alpha, out) / (alpha * alpha + sigma * sigma)
             case "flow":
-                return (x + alpha * out) / (alpha + sigma)
+                return plus(x, alpha, out) / (alpha + sigma)
             case "score":
                 return -sigma * out
 
@@ -102,6 +103,11 @@ class Prediction:
         return Prediction("v", alpha * self.eps - sigma * self.x0, x, alpha, sigma, self.range)
 
 
+def plus(x: Tensor, factor: float | Tensor, y: Tensor) -> Tensor:
+    """x + factor y, in one pass where the factor is a number."""
+    return x + factor * y if isinstance(factor, Tensor) else torch.add(x, y, alpha=factor)
+
+
 def combine(weights: Sequence[float | Tensor], parts: Sequence[Prediction]) -> Prediction:
     """The weighted sum of scores, sum_i w_i score_i, of predictions made at one x and one level.
 
@@ -114,16 +120,22 @@ def combine(weights: Sequence[float | Tensor], parts: Sequence[Prediction]) -> P
     if len(parts) == 1 and isinstance(weights[0], (int, float)) and weights[0] == 1:
         return first
     kinds = {part.kind for part in parts}
-    # Weights that are tensors are compared nowhere: that would wait for the device.
     numbers = [w for w in weights if not isinstance(w, Tensor)]
-    affine = len(numbers) == len(weights) and abs(sum(numbers) - 1) < 1e-9
+    known = len(numbers) == len(weights)
+    affine = known and abs(sum(numbers) - 1) < 1e-9
     if len(kinds) == 1 and (affine or first.kind in ("eps", "score")):
         kind: Kind = first.kind
     else:
-        kind = "v" if affine else "eps"
+        kind = "v" if affine or not known else "eps"
     total = weights[0] * first.read(kind)
     for weight, part in zip(weights[1:], parts[1:], strict=True):
-        total = total + weight * part.read(kind)
+        total = plus(total, weight, part.read(kind))
+    if not known and kind == "v":
+        # Whether weights that are tensors sum to one cannot be asked without waiting for the device. In v the rest is a multiple of x,
+        # by the definition of eps; where there is no rest nothing is divided.
+        rest = torch.as_tensor(1 - sum(weights))
+        rest = torch.where(rest.abs() < 1e-5, 0, rest)
+        total = total - torch.where(rest == 0, 0, first.sigma * rest / first.alpha) * first.x
     # The learned noise of a guided step is that of the part that guides most, the conditional one (as in DeepFloyd IF).
     strength = [float("inf") if isinstance(w, Tensor) else w for w in weights]
     learned = max(

@@ -138,7 +138,7 @@ def _repeated(score: Score, image: Tensor) -> Score:
         if isinstance(term, Given) and term.condition.batch > 1:
             given = term.condition
             fields = {name: value if len(value) == 1 else value[image] for name, value in given.fields.items()}
-            return Given(term.denoiser, Condition(fields, key=given.identity, label=given.label))
+            return Given(term.denoiser, Condition(fields, key=given.key, label=given.label))
         return term
 
     return Score(tuple((weight, over_rows(term)) for weight, term in score.terms))

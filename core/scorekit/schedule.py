@@ -67,7 +67,10 @@ class Schedule(ABC):
     def levels(self, t: Tensor, device: torch.device) -> list[Level]:
         """The level of each t (n,), worked out together in float64 where t is, and told to networks on `device`."""
         columns = (t.tolist(), self.alpha(t).tolist(), self.sigma(t).tolist())
-        return [Level(*row) for row in zip(*columns, self.timestep(t).to(device, torch.float32), strict=True)]
+        told = self.timestep(t).to(torch.float32)
+        # A single number is filled in on the device: copying it there would wait.
+        told = torch.full((1,), told.item(), device=device) if len(t) == 1 else told.to(device)
+        return [Level(*row) for row in zip(*columns, told, strict=True)]
 
     def level(self, t: Time, like: Tensor) -> Level:
         """The level t, a number or one for each sample of `like` (B, ...), shaped to multiply it, in its dtype and on its device."""
@@ -272,7 +275,7 @@ class Flow(Schedule):
 def from_config(config: Mapping[str, Any]) -> Schedule:
     """The schedule that a diffusers scheduler config describes (`scheduler/scheduler_config.json`).
 
-    Raises ValueError where the config names a beta schedule that is not known here.
+    Raises ValueError where the config names a beta schedule that is not known here, or describes none.
     """
     name = str(config.get("_class_name", ""))
     if "FlowMatch" in name or config.get("prediction_type") == "flow_prediction":
@@ -282,7 +285,11 @@ def from_config(config: Mapping[str, Any]) -> Schedule:
     if name.startswith("EDM"):
         return VE(float(config.get("sigma_max", 80.0)))
     steps = int(config.get("num_train_timesteps", 1000))
-    kind, betas = config.get("beta_schedule", "linear"), config.get("trained_betas")
+    kind, betas = config.get("beta_schedule"), config.get("trained_betas")
+    if kind is None and betas is None:
+        raise ValueError(
+            f"scheduler {name or 'without a name'} is not known: it has neither beta_schedule nor trained_betas."
+        )
     start, end = float(config.get("beta_start", 1e-4)), float(config.get("beta_end", 0.02))
     if betas is not None:
         table = VP.from_betas(torch.as_tensor(betas))

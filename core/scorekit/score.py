@@ -32,6 +32,7 @@ from scorekit.schedule import Level, Schedule, Time, as_time, spread
 TimeWeight = Callable[[Tensor], float | Tensor]
 Weight = float | TimeWeight
 Outputs = Mapping[Hashable, Prediction]
+MOST_BATCHES = 8  # whose fields an expression keeps
 
 
 class Term(ABC):
@@ -61,7 +62,7 @@ class Given(Term):
 
     @property
     def identity(self) -> Hashable:
-        return id(self.denoiser), self.condition.identity
+        return id(self.denoiser), self.condition.key
 
     def value(self, at: Evaluation) -> Prediction:
         return at.outputs[self.identity]
@@ -162,7 +163,8 @@ class Score:
     _plans: dict[frozenset[int], tuple[tuple[Denoiser, tuple[Given, ...]], ...]] = field(
         default_factory=dict, repr=False
     )
-    _batches: dict[Hashable, dict[str, Tensor]] = field(default_factory=dict, repr=False)
+    # The fields of the last few batches, with the versions of the tensors that they were made from: those may be written to.
+    _batches: dict[Hashable, tuple[list[int], dict[str, Tensor]]] = field(default_factory=dict, repr=False)
 
     def __add__(self, other: Score) -> Score:
         if not isinstance(other, Score):
@@ -184,6 +186,9 @@ class Score:
         return Score(tuple((_product(factor, weight), term) for weight, term in self.terms))
 
     __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float) -> Score:
+        return self * (1 / divisor) if isinstance(divisor, (int, float)) else NotImplemented
 
     def __neg__(self) -> Score:
         return self * -1.0
@@ -223,6 +228,8 @@ class Score:
         Raises ValueError where x does not fit a network or a per-sample condition.
         """
         t = as_time(t)
+        if t.device.type == "cpu" and not ((t >= 0) & (t <= 1)).all():
+            raise ValueError(f"t must lie in [0, 1], not {t.tolist()}: training step k of N is t = (k + 1) / N.")
         if t.ndim and t.shape != (len(x),):
             raise ValueError(
                 f"t must be a number or a vector of {len(x)} levels, one per sample, not of shape {tuple(t.shape)}."
@@ -248,19 +255,19 @@ class Score:
         return other.schedule.at_log_snr(self.schedule.log_snr(t))
 
     def _stop(self, t: Tensor, level: Level, theirs: Mapping[int, Level]) -> Stop:
-        weights = {id(weight): weight(t) for weight in self._functions()}
-        numbers = {key: w if isinstance(w, Tensor) and w.ndim else float(w) for key, w in weights.items()}
+        weights = {id(weight): _number(weight(t)) for weight in self._functions()}
         # Equal SNR makes (alpha, sigma) of two schedules proportional; the norm is defined at both ends, their ratio is not.
         own = {key: (its, _norm(its) / _norm(level)) for key, its in theirs.items()}
-        return Stop(t, level, numbers, own)
+        return Stop(t.to(self.device), level, weights, own)
 
     def at(self, x: Tensor, stop: Stop) -> Prediction:
         """The prediction at x (B, ...) and a stop of this expression, from `along`."""
         graph = torch.is_grad_enabled()
-        if not self._has_energy:
+        if not self.has_energy:
             return self._value(self._evaluated(x, stop, graph))
         # An energy's gradient needs a graph from x, whatever the caller records.
-        with torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad():
+            x = x.clone() if x.is_inference() else x
             x = x if graph and x.requires_grad else x.detach().requires_grad_()
             made = self._value(self._evaluated(x, stop, graph))
         return made if graph else replace(made, output=made.output.detach(), x=x.detach())
@@ -278,12 +285,19 @@ class Score:
         """The predictions of one network under several conditions, in one forward."""
         count, batch = len(leaves), len(x)
         key = (tuple(leaf.identity for leaf in leaves), batch)
-        fields = self._batches.get(key)
-        if fields is None:
+        values = [value for leaf in leaves for value in leaf.condition.fields.values()]
+        # A learned condition (textual inversion) has a graph of its own in each call; tensors of inference mode may not leave it.
+        lasting = not torch.is_inference_mode_enabled() and not any(v.requires_grad or v.is_inference() for v in values)
+        versions = [value._version for value in values] if lasting else []
+        kept = self._batches.get(key) if lasting else None
+        if kept is not None and kept[0] == versions:
+            fields = kept[1]
+        else:
             fields = Condition.stack([leaf.condition for leaf in leaves], batch)
-            # A learned condition (textual inversion) changes between calls, and has a graph of its own in each.
-            if not any(value.requires_grad for leaf in leaves for value in leaf.condition.fields.values()):
-                self._batches[key] = fields
+            if lasting:
+                if len(self._batches) >= MOST_BATCHES:
+                    self._batches.pop(next(iter(self._batches)), None)
+                self._batches[key] = versions, fields
         if count == 1:
             return [denoiser.predict(x, level, fields)]
         many = x.repeat(count, *(1,) * (x.ndim - 1))
@@ -366,10 +380,9 @@ class Score:
         return self._plans[zeros]
 
     @cached_property
-    def _has_energy(self) -> bool:
-        return any(
-            isinstance(term, Energy) or any(score._has_energy for score in term.inside) for _, term in self.terms
-        )
+    def has_energy(self) -> bool:
+        """Whether an energy acts anywhere in it."""
+        return any(isinstance(term, Energy) or any(score.has_energy for score in term.inside) for _, term in self.terms)
 
 
 def energy(function: Callable[..., Tensor], scale: float = 1.0, *, of: str = "x0") -> Score:
@@ -410,6 +423,13 @@ def _spread(weight: Weight | Tensor, x: Tensor) -> float | Tensor:
     """A number as it is; a weight for each sample (B,) shaped to multiply x."""
     assert not callable(weight) or isinstance(weight, Tensor)
     return spread(weight, x) if isinstance(weight, Tensor) else weight
+
+
+def _number(weight: float | Tensor) -> float | Tensor:
+    """A weight as a number, where that neither cuts its gradient nor waits for a device; a weight for each sample as it is."""
+    if isinstance(weight, Tensor) and (weight.ndim or weight.requires_grad or weight.device.type != "cpu"):
+        return weight
+    return float(weight)
 
 
 def _norm(level: Level) -> float | Tensor:

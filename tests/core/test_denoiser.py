@@ -66,9 +66,9 @@ def test_condition_stack() -> None:
 
 def test_conditions_are_equal_by_key_or_by_being_the_same() -> None:
     one, other = field(1), field(1)
-    assert one.identity != other.identity
-    assert one.identity == one.identity
-    assert Condition({}, key="a").identity == Condition({}, key="a").identity
+    assert one.key != other.key
+    assert one.key == one.key
+    assert Condition({}, key="a").key == Condition({}, key="a").key
 
 
 def test_pixel_codec() -> None:

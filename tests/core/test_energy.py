@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from scorekit.distillation import constant, distill
 from scorekit.guidance import cfg, clipped
 from scorekit.sampling import sample
 from scorekit.schedule import VE, VP, Flow
@@ -63,6 +64,24 @@ def test_it_acts_on_the_whole_sum_and_inside_functions(gaussian_on) -> None:
     led = guided + energy(lambda x0: -5 * x0.sum(1))
     assert led(x, t).x0.abs().max() > 1.5
     torch.testing.assert_close(clipped(led)(x, t).x0, led(x, t).x0.clamp(-1, 1))
+
+
+def test_a_baseline_does_not_change_what_an_energy_sees(gaussian_on) -> None:
+    cond, null = gaussian_on(Flow(), M, S).given(), gaussian_on(Flow(), 0.0, 1.0).given()
+    led = cond + energy(lambda x0: (x0[:, 0] - Y) ** 2)
+    x = torch.tensor([[0.2], [0.9]], dtype=F64, requires_grad=True)
+    eps = torch.tensor([[0.3], [-1.1]], dtype=F64)
+    (gradient,) = torch.autograd.grad(distill(led, x, 0.4, baseline=null, eps=eps, weight=constant), x)
+    noised = Flow().noised(x.detach(), eps, 0.4)
+    torch.testing.assert_close(gradient, (led(noised, 0.4).eps - null(noised, 0.4).eps).detach())
+
+
+def test_it_works_in_inference_mode(gaussian_on) -> None:
+    led = gaussian_on(Flow(), M, S).given() + energy(lambda x0: x0.square().sum(1))
+    x = torch.tensor([[0.2], [0.9]], dtype=F64)
+    with torch.inference_mode():
+        inside = led(x.clone(), 0.5).x0
+    torch.testing.assert_close(inside.clone(), led(x, 0.5).x0.detach())
 
 
 def test_no_graph_unless_asked(gaussian_on) -> None:

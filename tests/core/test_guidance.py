@@ -155,12 +155,28 @@ def test_perp_neg_of_a_positive_that_is_null_is_finite(counted, x) -> None:
     assert value.eps.isfinite().all()
 
 
+def test_perp_neg_s_scale_may_follow_t(counted, x) -> None:
+    given = counted(Flow(), "v").model.given
+    parts = given(None), given("a pear"), [(-1.0, given("eel"))]
+    t = torch.tensor([0.2, 0.4, 0.6, 0.8], dtype=F64)
+    made = perp_neg(*parts, lambda t: 10 * t)(x, t)
+    for i in range(4):
+        torch.testing.assert_close(made.eps[i], perp_neg(*parts, 10 * float(t[i]))(x, float(t[i])).eps[i])
+
+
+def test_perp_neg_in_half_precision_is_finite(counted) -> None:
+    given = counted(Flow(), "v").model.given
+    x = 300 * torch.randn(2, 3).half()
+    assert perp_neg(given(None), given(""), [(-1.0, given("eel"))], 6.0)(x, 0.5).x0.isfinite().all()
+
+
 # Bad input
 
 
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
+        (lambda s: cfg(s, "a", 2.0), r"^cond must be a score, such as model.given\(prompt\), not 'a'\.$"),
         (lambda s: cfg(s, s, 2.0, rescale=1.5), r"^rescale must lie in \[0, 1\], not 1.5\.$"),
         (lambda s: clipped(s, 1.0, 0.0), r"^low must be less than high, not 1.0 and 0.0\.$"),
         (lambda s: thresholded(s, 0.0), r"^quantile must lie in \(0, 1\], not 0.0\.$"),

@@ -195,8 +195,8 @@ def test_bad_input(arguments: dict, sentence: str) -> None:
         langevin(**arguments)
 
 
-def test_what_is_not_finite_is_said() -> None:
+def test_what_cannot_be_compared_is_refused() -> None:
     model = Denoiser(lambda x, t: torch.zeros_like(x), VE(1.0), "eps", (2,))
     broken = langevin(1, adjusted=True, log_prob=lambda x, t: x.sum(1) * math.nan)
     x = sample(model.given(), 3, solver="ddim", steps=3, corrector=broken, generator=seeded())
-    assert x.isfinite().all()  # what cannot be compared is refused
+    assert x.isfinite().all()

@@ -111,6 +111,15 @@ def test_flows_of_other_shifts_meet_at_equal_noise() -> None:
         Flow(shift=0)
 
 
+@pytest.mark.parametrize("name", ["ScoreSdeVeScheduler", "CMStochasticIterativeScheduler"])
+def test_schedulers_without_betas_are_not_taken_for_linear_ones(name: str) -> None:
+    config = dict(getattr(diffusers, name)().config) | {"_class_name": name}
+    with pytest.raises(
+        ValueError, match=rf"^scheduler {name} is not known: it has neither beta_schedule nor trained_betas\.$"
+    ):
+        from_config(config)
+
+
 def test_levels_are_the_schedule_and_shaped_for_samples() -> None:
     schedule, like = VP.cosine(), torch.zeros(2, 3, 4)
     t = torch.tensor([0.25, 0.75], dtype=torch.float64)

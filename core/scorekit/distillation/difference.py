@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from scorekit.distillation.weighting import Weighting, sigma_squared
+from scorekit.prediction import Prediction
 from scorekit.schedule import as_time, spread
-from scorekit.score import Score
+from scorekit.score import Mapped, Score
 
 
 def distill(
@@ -53,9 +54,16 @@ def distill(
             eps = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
         noised = schedule.noised(x.detach(), eps, t)
         if isinstance(baseline, Score):
-            difference = (target - baseline)(noised, t).eps
+            # An energy in one of them must not see the x0 of the difference.
+            apart = target.has_energy or baseline.has_energy
+            both = Score(((1.0, Mapped((target, baseline), _difference)),)) if apart else target - baseline
+            difference = both(noised, t).eps
         else:
             difference = target(noised, t).eps - (eps if baseline is None else baseline)
         gradient = spread(weight(schedule, t), x) * difference
     # x - x is 0 and its gradient is 1: the difference of x and a goal near it would lose the small gradient's digits.
     return 0.5 * gradient.square().sum() + (gradient * (x - x.detach())).sum()
+
+
+def _difference(target: Prediction, baseline: Prediction) -> Prediction:
+    return Prediction("eps", target.eps - baseline.eps, target.x, target.alpha, target.sigma)

@@ -179,7 +179,7 @@ def with_guidance(condition: Condition, scale: float) -> Condition:
     if not scale >= 0:
         raise ValueError(f"guidance scale must be 0 or more, not {scale}.")
     fields = condition.fields | {"guidance": torch.full_like(condition.fields["guidance"], scale)}
-    return Condition(fields, key=(condition.identity, "guidance", scale), label=condition.label)
+    return Condition(fields, key=(condition.key, "guidance", scale), label=condition.label)
 
 
 def with_sizes(
@@ -202,7 +202,7 @@ def with_sizes(
     before = condition.fields["sizes"]
     head = before.new_tensor([*original, *crop]).expand(len(before), 4)
     tail = before[:, 4:] if target is None else before.new_tensor(target).expand(len(before), 2)
-    key = (condition.identity, "sizes", original, crop, target)
+    key = (condition.key, "sizes", original, crop, target)
     return Condition(condition.fields | {"sizes": torch.cat([head, tail], 1)}, key=key, label=condition.label)
 
 

@@ -17,7 +17,7 @@ def consistency(schedule: Schedule, t: Tensor) -> Plan:
 
 
 def lcm(schedule: Schedule, t: Tensor, sigma_data: float = 0.5, scaling: float = 10.0) -> Plan:
-    """Latent consistency models (Luo et al. 2023, arXiv:2310.04378, algorithm 3): the consistency function is c_skip x + c_out x0.
+    """Latent consistency models (Luo et al. 2023, arXiv:2310.04378): the consistency function is c_skip x + c_out x0.
 
     sigma_data, scaling  of the boundary condition: with s = scaling * timestep, c_skip = sigma_data^2 / (s^2 + sigma_data^2) and
                          c_out = s / sqrt(s^2 + sigma_data^2)
@@ -34,7 +34,7 @@ def lcm(schedule: Schedule, t: Tensor, sigma_data: float = 0.5, scaling: float =
 
 
 def tcd(schedule: Schedule, t: Tensor, eta: float = 0.3) -> Plan:
-    """Strategic stochastic sampling of trajectory consistency models (Zheng et al. 2024, arXiv:2402.19159, algorithm 4): along the
+    """Strategic stochastic sampling of trajectory consistency models (Zheng et al. 2024, arXiv:2402.19159): along the
     trajectory to the level (1 - eta) t' below the next one t', and with noise up to t'.
 
     eta  the paper's gamma: 0 is DDIM, 1 is consistency sampling

@@ -20,7 +20,7 @@ def dpm_2m(schedule: Schedule, t: Tensor) -> Plan:
 
 
 def dpm_2m_sde(schedule: Schedule, t: Tensor) -> Plan:
-    """SDE-DPM-Solver++ 2M (Lu et al. 2022, arXiv:2211.01095, eq. 19, midpoint): 2M on the reverse-time SDE.
+    """SDE-DPM-Solver++ 2M (Lu et al. 2022, arXiv:2211.01095, midpoint): 2M on the reverse-time SDE.
 
     Of first order it is DDPM.
     """
@@ -35,7 +35,7 @@ def _extrapolated(schedule: Schedule, t: Tensor, eta: float) -> Plan:
 
 
 def unipc(schedule: Schedule, t: Tensor) -> Plan:
-    """UniPC of second order, B(h) = e^h - 1, predicting x0 (Zhao et al. 2023, arXiv:2302.04867, algorithms 7 and 8).
+    """UniPC of second order, B(h) = e^h - 1, predicting x0 (Zhao et al. 2023, arXiv:2302.04867).
 
     A step predicts x at the next level as 2M does; the estimate made there first corrects that x, then takes the next step. The x that
     was predicted and the corrected one differ by a weighted sum of estimates, so both are one row. Steps of infinite length, at either

@@ -105,7 +105,7 @@ def test_classes_have_names_and_numbers(tmp_path: Path) -> None:
     _, folder = saved(dit(), tmp_path / "tiny-dit")
     model = load(str(folder))
     assert model.prompts(["Tinca tinca", " 879 ", "umbrella"]).fields["classes"].tolist() == [0, 879, 879]
-    assert model.prompts(["0"]).identity == model.prompts(["tench"]).identity
+    assert model.prompts(["0"]).key == model.prompts(["tench"]).key
     assert model.prompts(None).fields["classes"].tolist() == [1000]
     with pytest.raises(
         ValueError, match="takes a number from 0 to 999, or a name of a class such as 'goldfish', not 'gold'"

@@ -30,8 +30,8 @@ def test_condition_has_one_row_per_prompt(sd_model: Any) -> None:
 
 def test_equal_prompts_are_one_term(sd_model: Any, pico_model: Any) -> None:
     one, again, other = (sd_model.prompts([text]) for text in ("a cube", "a cube", "a red cube"))
-    assert one.identity == again.identity != other.identity
-    assert pico_model.prompts(["a cube"]).identity != one.identity
+    assert one.key == again.key != other.key
+    assert pico_model.prompts(["a cube"]).key != one.key
     assert one.label == "the prompt 'a cube'"
     assert len(sd_model.prompts(["mushroom" + " " * 80 + "cube"]).label) < 70
 

@@ -14,7 +14,7 @@ from scorekit.models.codecs import VAECodec
 from scorekit.models.folder import ModelFolder
 from scorekit.models.prompts import READINGS, PromptEncoder, Reading, TextEncoder
 from scorekit.prediction import Kind
-from scorekit.schedule import Flow, Schedule, from_config
+from scorekit.schedule import VE, Flow, Schedule, from_config
 
 PREDICTIONS: dict[str, Kind] = {"epsilon": "eps", "v_prediction": "v", "sample": "x0", "flow_prediction": "flow"}
 TOKENIZERS = {
@@ -85,6 +85,10 @@ def denoiser(
             schedule = _shifted_for(tokens, config)
     except ValueError as error:
         raise ValueError(f"{folder.name}: {error}") from None
+    if isinstance(schedule, VE):
+        raise ValueError(
+            f"{folder.name}: networks inside EDM's preconditioning ({config.get('_class_name')}) are not supported."
+        )
     return Denoiser(
         network.eval(),
         schedule,
