@@ -18,6 +18,9 @@ _HOME = {
     "Score": "scorekit.score",
     "energy": "scorekit.score",
     "cfg": "scorekit.guidance",
+    "invert": "scorekit.inversion",
+    "log_likelihood": "scorekit.likelihood",
+    "denoising_error": "scorekit.probing",
     "perp_neg": "scorekit.guidance",
 }
 __all__ = ["__version__", *_HOME]

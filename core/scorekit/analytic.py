@@ -132,7 +132,8 @@ class GaussianMixture(Denoiser):
 
 
 class EmpiricalDenoiser(GaussianMixture):
-    """The exact denoiser of a data set: all that a model could learn from it, without generalising.
+    """The exact denoiser of a data set: all that a model could learn from it, without generalising. Defined for t > 0: without noise the
+    data set has no density.
 
     data  (N, *shape), what the samples are (for pixel models: pictures in [-1, 1]); captions as in GaussianMixture.
     """

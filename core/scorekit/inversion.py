@@ -17,7 +17,7 @@ from torch import Tensor
 
 from scorekit.noise import Noise
 from scorekit.sampling import Step, follow, sample
-from scorekit.schedule import Spacing
+from scorekit.schedule import Schedule, Spacing
 from scorekit.score import Score
 from scorekit.solvers import Plan, levels_for
 
@@ -30,7 +30,8 @@ class Inversion:
 
     x_T     (B, ...) at levels[0]; with ddim it is all, and may go to `sample(x_T=, levels=, solver="ddim")` as well
     x_next  (B, ...) at levels[1], bdia's second half of the state; None with ddim
-    levels  (n + 1,) decreasing to 0
+    levels  (n + 1,) decreasing to 0, of
+    schedule
     dtype   of the data
     """
 
@@ -38,10 +39,18 @@ class Inversion:
     x_T: Tensor
     x_next: Tensor | None
     levels: Tensor
+    schedule: Schedule
     dtype: torch.dtype
 
     def sample(self, score: Score, callback: Callable[[Step], None] | None = None) -> Tensor:
-        """Back to data, with the score it was inverted with (a round trip) or another one (an edit). (B, ...)"""
+        """Back to data, with the score it was inverted with (a round trip) or another one (an edit). (B, ...)
+
+        Raises ValueError for a score on another schedule, where x_T means something else.
+        """
+        if score.schedule != self.schedule:
+            raise ValueError(
+                f"score must be on the schedule of the inversion, {self.schedule!r}, not on {score.schedule!r}."
+            )
         if self.x_next is None:
             x_T = self.x_T
             return sample(
@@ -92,7 +101,7 @@ def invert(
     rows = _upwards(score, levels.flip(0))
     if method == "ddim":
         x = follow(score, rows, x, noise, callback=callback, caller="invert()")
-        return Inversion(method, x, None, levels, x0.dtype)
+        return Inversion(method, x, None, levels, score.schedule, x0.dtype)
     # The state is a pair: the second half, one level up, is a guess; the round trip is exact from any.
     up = follow(score, rows.at(torch.arange(1)), x, noise, caller="invert()")
     moves = list(zip(score.along(levels[1:-1]), _moves(score, levels), strict=True))
@@ -104,7 +113,7 @@ def invert(
                 callback(Step(index, len(moves), levels[len(moves) - 1 - index], up, estimate))
     if not torch.isfinite(up).all():
         raise FloatingPointError(f"invert() gave values that are not finite in {len(levels) - 1} steps.")
-    return Inversion(method, up, x, levels, x0.dtype)
+    return Inversion(method, up, x, levels, score.schedule, x0.dtype)
 
 
 def _upwards(score: Score, t: Tensor) -> Plan:

@@ -127,9 +127,12 @@ def combine(weights: Sequence[float | Tensor], parts: Sequence[Prediction]) -> P
         kind: Kind = first.kind
     else:
         kind = "v" if affine or not known else "eps"
-    total = weights[0] * first.read(kind)
-    for weight, part in zip(weights[1:], parts[1:], strict=True):
-        total = plus(total, weight, part.read(kind))
+    if affine and len(parts) == 2:  # guidance: one kernel
+        total = torch.lerp(first.read(kind), parts[1].read(kind), weights[1])
+    else:
+        total = weights[0] * first.read(kind)
+        for weight, part in zip(weights[1:], parts[1:], strict=True):
+            total = plus(total, weight, part.read(kind))
     if not known and kind == "v":
         # Whether weights that are tensors sum to one cannot be asked without waiting for the device. In v the rest is a multiple of x,
         # by the definition of eps; where there is no rest nothing is divided.

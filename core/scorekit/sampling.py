@@ -74,6 +74,8 @@ def sample(
     Raises ValueError for unknown names, numbers out of range and shapes that do not fit; FloatingPointError where x stops being finite,
     with the step (on a GPU at the end: looking would wait for it at every step).
     """
+    if not isinstance(score, Score):
+        raise ValueError(f"score must be a score, such as model.given(prompt), not {score!r}.")
     schedule, device = score.schedule, score.device
     shape = (shape, *score.shape) if isinstance(shape, int) else tuple(shape)
     if tuple(shape[1:]) != score.shape:

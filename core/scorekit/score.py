@@ -32,6 +32,7 @@ from scorekit.schedule import Level, Schedule, Time, as_time, spread
 TimeWeight = Callable[[Tensor], float | Tensor]
 Weight = float | TimeWeight
 Outputs = Mapping[Hashable, Prediction]
+_Active = tuple[tuple[tuple["Weight", "Term"], ...], tuple[tuple["Weight", "Energy"], ...]]
 MOST_BATCHES = 8  # whose fields an expression keeps
 
 
@@ -126,7 +127,8 @@ class Evaluation:
     """One evaluation of an expression: where, and what its networks said.
 
     x, t     the samples (B, ...), and the level: () or (B,)
-    weights  of every term whose weight is a function of t, at this t
+    weights  of every term whose weight is a function of t, at this t, by the id of that function
+    zeros    those of them that are the number zero
     outputs  the networks' predictions by the identity of the term
     graph    whether the caller records gradients
     """
@@ -134,6 +136,7 @@ class Evaluation:
     x: Tensor
     t: Tensor
     weights: Mapping[int, float | Tensor]
+    zeros: frozenset[int]
     outputs: Outputs
     graph: bool
 
@@ -143,12 +146,13 @@ class Stop:
     """A level of an expression with all that it needs of schedules and weights, worked out beforehand.
 
     own      for every network with another schedule, by its id: its level, and the factor by which x is rescaled for it
-    weights  of every term whose weight is a function of t, by the id of that function
+    weights, zeros  as in `Evaluation`
     """
 
     t: Tensor
     level: Level
     weights: Mapping[int, float | Tensor]
+    zeros: frozenset[int]
     own: Mapping[int, tuple[Level, float | Tensor]]
 
 
@@ -163,6 +167,7 @@ class Score:
     _plans: dict[frozenset[int], tuple[tuple[Denoiser, tuple[Given, ...]], ...]] = field(
         default_factory=dict, repr=False
     )
+    _actives: dict[frozenset[int], _Active] = field(default_factory=dict, repr=False)
     # The fields of the last few batches, with the versions of the tensors that they were made from: those may be written to.
     _batches: dict[Hashable, tuple[list[int], dict[str, Tensor]]] = field(default_factory=dict, repr=False)
 
@@ -258,7 +263,8 @@ class Score:
         weights = {id(weight): _number(weight(t)) for weight in self._functions()}
         # Equal SNR makes (alpha, sigma) of two schedules proportional; the norm is defined at both ends, their ratio is not.
         own = {key: (its, _norm(its) / _norm(level)) for key, its in theirs.items()}
-        return Stop(t.to(self.device), level, weights, own)
+        zeros = frozenset(key for key, weight in weights.items() if isinstance(weight, (int, float)) and weight == 0)
+        return Stop(t.to(self.device), level, weights, zeros, own)
 
     def at(self, x: Tensor, stop: Stop) -> Prediction:
         """The prediction at x (B, ...) and a stop of this expression, from `along`."""
@@ -274,12 +280,12 @@ class Score:
 
     def _evaluated(self, x: Tensor, stop: Stop, graph: bool) -> Evaluation:
         outputs: dict[Hashable, Prediction] = {}
-        for denoiser, leaves in self._plan(stop.weights):
+        for denoiser, leaves in self._plan(stop.zeros):
             level, scale = stop.own.get(id(denoiser), (stop.level, None))
             made = self._forward(denoiser, leaves, x if scale is None else x * scale, level)
             for leaf, one in zip(leaves, made, strict=True):
                 outputs[leaf.identity] = one if scale is None else one.at(x, stop.level.alpha, stop.level.sigma)
-        return Evaluation(x, stop.t, stop.weights, outputs, graph)
+        return Evaluation(x, stop.t, stop.weights, stop.zeros, outputs, graph)
 
     def _forward(self, denoiser: Denoiser, leaves: tuple[Given, ...], x: Tensor, level: Level) -> list[Prediction]:
         """The predictions of one network under several conditions, in one forward."""
@@ -300,7 +306,7 @@ class Score:
                 self._batches[key] = versions, fields
         if count == 1:
             return [denoiser.predict(x, level, fields)]
-        many = x.repeat(count, *(1,) * (x.ndim - 1))
+        many = torch.cat([x] * count)
         levels = (level.alpha, level.sigma, level.timestep)
         if level.timestep.ndim:
             repeated = [v.repeat(count, *(1,) * (v.ndim - 1)) if isinstance(v, Tensor) else v for v in levels]
@@ -314,13 +320,11 @@ class Score:
 
     def _value(self, at: Evaluation) -> Prediction:
         """The expression from the predictions of its networks."""
-        active = [(at.weights.get(id(weight), weight), term) for weight, term in self._active(at.weights)]
-        sums = [(weight, term) for weight, term in active if not isinstance(term, Energy)]
-        # Energies act on top of what a model says, which must not be dropped where its weight is zero.
+        sums, energies = self._active(at.zeros)
         parts = [term.value(at) for _, term in sums]
-        weights = [_spread(weight, at.x) for weight, _ in sums]
-        base = combine(weights, parts)
-        pushes = [_spread(weight, at.x) * term.push(base, at) for weight, term in active if isinstance(term, Energy)]
+        base = combine([_at(weight, at) for weight, _ in sums], parts)
+        # Energies act on top of what a model says, and all on the same.
+        pushes = [_at(weight, at) * term.push(base, at) for weight, term in energies]
         if not pushes:
             return base
         return Prediction("v", base.v + sum(pushes), base.x, base.alpha, base.sigma, base.range)
@@ -333,18 +337,20 @@ class Score:
             for score in term.inside:
                 yield from score._functions()
 
-    def _active(self, weights: Mapping[int, float | Tensor]) -> tuple[tuple[Weight, Term], ...]:
-        """The terms whose weight is not the number zero."""
-
-        def is_zero(weight: Weight) -> bool:
-            value = weights.get(id(weight), weight)
-            return isinstance(value, (int, float)) and value == 0
-
-        active = tuple((weight, term) for weight, term in self.terms if not is_zero(weight))
-        if any(not isinstance(term, Energy) for _, term in active):
-            return active
-        # What cancels to nothing is the score 0, which still needs an x of some model: keep its first term, at weight zero.
-        return (*((w, term) for w, term in self.terms if not isinstance(term, Energy)),)[:1] + active
+    def _active(self, zeros: frozenset[int]) -> _Active:
+        """The terms whose weight is not the number zero: those that are summed, and the energies that act on the sum."""
+        if zeros not in self._actives:
+            wanted = [
+                (weight, term)
+                for weight, term in self.terms
+                if not (id(weight) in zeros if callable(weight) else weight == 0)
+            ]
+            sums = tuple((weight, term) for weight, term in wanted if not isinstance(term, Energy))
+            if not sums:
+                # What cancels to nothing is the score 0, which still needs an x of some model: its first term, at weight zero.
+                sums = tuple((0.0, term) for _, term in self.terms if not isinstance(term, Energy))[:1]
+            self._actives[zeros] = sums, tuple((weight, term) for weight, term in wanted if isinstance(term, Energy))
+        return self._actives[zeros]
 
     def _leaves(self) -> Iterator[Given]:
         for _, term in self.terms:
@@ -359,20 +365,19 @@ class Score:
         models = {id(leaf.denoiser): leaf.denoiser for leaf in self._leaves()}
         return tuple(model for model in models.values() if model.schedule != self.schedule)
 
-    def _wanted(self, weights: Mapping[int, float | Tensor]) -> Iterator[Given]:
-        """The network evaluations that it needs where the functions of t have these values."""
-        for _, term in self._active(weights):
+    def _wanted(self, zeros: frozenset[int]) -> Iterator[Given]:
+        """The network evaluations that it needs where these functions of t are zero."""
+        for _, term in self._active(zeros)[0]:
             if isinstance(term, Given):
                 yield term
             for score in term.inside:
-                yield from score._wanted(weights)
+                yield from score._wanted(zeros)
 
-    def _plan(self, weights: Mapping[int, float | Tensor]) -> tuple[tuple[Denoiser, tuple[Given, ...]], ...]:
+    def _plan(self, zeros: frozenset[int]) -> tuple[tuple[Denoiser, tuple[Given, ...]], ...]:
         """Every network once, with the distinct conditions under which it is wanted."""
-        zeros = frozenset(key for key, weight in weights.items() if not isinstance(weight, Tensor) and weight == 0)
         if zeros not in self._plans:
             wanted: dict[int, dict[Hashable, Given]] = {}
-            for leaf in self._wanted(weights):
+            for leaf in self._wanted(zeros):
                 wanted.setdefault(id(leaf.denoiser), {}).setdefault(leaf.identity, leaf)
                 _refuse_unlike(self.denoiser, leaf.denoiser)
             groups = [tuple(leaves.values()) for leaves in wanted.values()]
@@ -419,10 +424,10 @@ def _function(weight: Weight) -> TimeWeight:
     return weight if callable(weight) else lambda _: weight
 
 
-def _spread(weight: Weight | Tensor, x: Tensor) -> float | Tensor:
-    """A number as it is; a weight for each sample (B,) shaped to multiply x."""
-    assert not callable(weight) or isinstance(weight, Tensor)
-    return spread(weight, x) if isinstance(weight, Tensor) else weight
+def _at(weight: Weight, at: Evaluation) -> float | Tensor:
+    """A weight at an evaluation: a number, or one for each sample (B,) shaped to multiply x."""
+    value = at.weights[id(weight)] if callable(weight) else weight
+    return spread(value, at.x) if isinstance(value, Tensor) else value
 
 
 def _number(weight: float | Tensor) -> float | Tensor:

@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 
+from scorekit.analytic import GaussianMixture
 from scorekit.denoiser import Denoiser
 from scorekit.inversion import Inversion, invert
 from scorekit.sampling import sample
@@ -108,3 +109,13 @@ def test_bad_input(counted, arguments: dict, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         invert(subject.model.given("a"), **({"x0": torch.zeros(2, 3)} | arguments))
     assert subject.network.batches == []
+
+
+def test_another_schedule_is_refused() -> None:
+    mean = torch.zeros(1, 1, dtype=torch.float64)
+    here, there = GaussianMixture(mean, 1.0, VP.cosine()), GaussianMixture(mean, 1.0, Flow())
+    found = invert(here.given(), torch.ones(2, 1, dtype=torch.float64), steps=4)
+    with pytest.raises(
+        ValueError, match=r"^score must be on the schedule of the inversion, VP\(.*\), not on Flow\(steps=1000\)\.$"
+    ):
+        found.sample(there.given())

@@ -298,3 +298,8 @@ def test_bad_input_runs_nothing(counted, arguments: dict, sentence: str) -> None
     with pytest.raises(ValueError, match=sentence):
         sample(subject.model.given("a"), **({"shape": 2} | arguments))
     assert subject.network.batches == []
+
+
+def test_what_is_no_score_is_refused(mixture_on) -> None:
+    with pytest.raises(ValueError, match=r"^score must be a score, such as model.given\(prompt\), not Denoiser"):
+        sample(mixture_on(Flow()), 2)

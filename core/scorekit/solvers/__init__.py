@@ -77,6 +77,9 @@ def levels_for(
     _refuse_unknown(name)
     if spacing is None and name in ("lcm", "tcd") and 0 < start <= 1:
         return distilled_levels(schedule, steps, start)
+    if spacing is None and start == 1 and hasattr(schedule, "sampler_levels"):  # the model's own
+        levels: Tensor = schedule.sampler_levels(steps)
+        return levels
     return grid(schedule, steps, spacing or ("trailing" if hasattr(schedule, "steps") else "karras"), start=start)
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from torch import Tensor, nn
 
 from scorekit.models.networks import TextUNet, plain_attention
@@ -254,7 +255,9 @@ def _main() -> None:
         if step % 50 == 0:
             print(step, total, " ".join(f"{name} {value:.4f}" for name, value in metrics.items()), flush=True)
 
-    export(train_pico_image(recipe, load(data), out, report), recipe, out / "pico-image")
+    model = train_pico_image(recipe, load(data), out, report)
+    if PartialState().is_main_process:  # every process has the model; one folder wants one writer
+        export(model, recipe, out / "pico-image")
 
 
 if __name__ == "__main__":
