@@ -48,6 +48,9 @@ bench: $(STAMP)
 	$(BIN)/python -m scorekit.zoo.evaluate --out runs/eval-pico --count 2 --steps 15 --guidance 4
 	$(BIN)/python tests/benchmarks/text_to_3d.py --out runs/bench-model
 	$(BIN)/python tests/benchmarks/text_to_3d.py --out runs/bench-exact --score exact
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/sampling.py --report runs/bench-sampling.json
+	$(BIN)/python tests/benchmarks/rasteriser.py
+	$(BIN)/python tests/benchmarks/text_to_svg.py --out runs/bench-svg
 
 clean:
 	rm -rf $(VENV) build *.egg-info
