@@ -125,7 +125,8 @@ class Denoiser:
 
         Raises ValueError for a prompt where the model takes none, and what the prompt encoder says of an unknown prompt.
         """
-        from scorekit.score import Given, Score
+        from scorekit.score import Score
+        from scorekit.terms import Given
 
         if not isinstance(condition, Condition):
             condition = self._encode(condition)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from scorekit.denoiser import Condition, Denoiser, Prompt
 from scorekit.schedule import Time
-from scorekit.score import Given
+from scorekit.terms import Given
 
 Record = Callable[[str, Tensor | None, Any], None]
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from scorekit.prediction import Prediction
 from scorekit.schedule import spread
-from scorekit.score import Mapped, Score, Weight
+from scorekit.score import Score
+from scorekit.terms import Mapped, Weight
 
 
 def cfg(null: Score, cond: Score, scale: Weight, rescale: float = 0.0) -> Score:

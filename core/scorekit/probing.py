@@ -22,7 +22,8 @@ from torch.nn import functional
 from scorekit.denoiser import Condition
 from scorekit.prediction import KINDS, Kind, Prediction, target
 from scorekit.schedule import spread
-from scorekit.score import Energy, Given, Mapped, Score, Term
+from scorekit.score import Score
+from scorekit.terms import Energy, Given, Mapped, Term
 
 Loss = Literal["l2", "l1", "huber"]
 _LOSSES: dict[str, Callable[..., Tensor]] = {

@@ -17,7 +17,6 @@ N(., s^2) the true noised product has variance s^2 / 2 + sigma^2 (alpha = 1), th
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -28,117 +27,10 @@ from torch import Tensor
 from scorekit.denoiser import Condition, Denoiser
 from scorekit.prediction import Prediction, combine
 from scorekit.schedule import Level, Schedule, Time, as_time, spread
+from scorekit.terms import Energy, Evaluation, Given, Term, TimeWeight, Weight
 
-TimeWeight = Callable[[Tensor], float | Tensor]
-Weight = float | TimeWeight
-Outputs = Mapping[Hashable, Prediction]
-_Active = tuple[tuple[tuple["Weight", "Term"], ...], tuple[tuple["Weight", "Energy"], ...]]
+_Active = tuple[tuple[tuple[Weight, Term], ...], tuple[tuple[Weight, Energy], ...]]
 MOST_BATCHES = 8  # whose fields an expression keeps
-
-
-class Term(ABC):
-    """What a weighted sum is made of."""
-
-    @property
-    @abstractmethod
-    def identity(self) -> Hashable:
-        """Terms of equal identity are one term."""
-
-    @property
-    def inside(self) -> tuple[Score, ...]:
-        """The expressions that it is made of."""
-        return ()
-
-    @abstractmethod
-    def value(self, at: Evaluation) -> Prediction:
-        """Its prediction, from those of the networks."""
-
-
-@dataclass(frozen=True, eq=False)
-class Given(Term):
-    """A denoiser under a condition."""
-
-    denoiser: Denoiser
-    condition: Condition
-
-    @property
-    def identity(self) -> Hashable:
-        return id(self.denoiser), self.condition.key
-
-    def value(self, at: Evaluation) -> Prediction:
-        return at.outputs[self.identity]
-
-
-@dataclass(frozen=True, eq=False)
-class Mapped(Term):
-    """A function of the predictions of other expressions, all at one x and one level."""
-
-    inputs: tuple[Score, ...]
-    function: Callable[..., Prediction]
-
-    @property
-    def identity(self) -> Hashable:
-        return id(self)
-
-    @property
-    def inside(self) -> tuple[Score, ...]:
-        return self.inputs
-
-    def value(self, at: Evaluation) -> Prediction:
-        return self.function(*(score._value(at) for score in self.inputs))
-
-
-@dataclass(frozen=True, eq=False)
-class Energy(Term):
-    """The score of exp(-E): see `energy`."""
-
-    function: Callable[..., Tensor]
-    of: str
-
-    @property
-    def identity(self) -> Hashable:
-        return id(self)
-
-    def value(self, at: Evaluation) -> Prediction:  # noqa: ARG002
-        raise ValueError("energy is no score by itself: add it to the score of a model.")
-
-    def push(self, base: Prediction, at: Evaluation) -> Tensor:
-        """What -dE/dx adds to the v of `base`, the sum of the other terms: (B, ...)."""
-        argument = (at.x, at.t) if self.of == "x" else (base.x0,)
-        value = self.function(*argument)
-        if not value.requires_grad:
-            raise ValueError("energy must be a differentiable function of what it is given.")
-        if value.shape not in ((), (len(at.x),)):
-            raise ValueError(
-                f"energy must give one number for each of {len(at.x)} samples, not a tensor of shape {tuple(value.shape)}."
-            )
-        # The caller's graph, where there is one, goes on through the gradient.
-        (slope,) = torch.autograd.grad(value.sum(), at.x, create_graph=at.graph, retain_graph=True)
-        alpha, sigma = base.alpha, base.sigma
-        # eps moves by sigma slope and x0 by -sigma^2 / alpha slope. Where x holds no data (alpha = 0) nothing is known of x0 to be led.
-        factor = sigma * (alpha * alpha + sigma * sigma)
-        if isinstance(alpha, Tensor):
-            return torch.where(alpha > 0, factor / alpha, 0.0) * slope
-        return (factor / alpha if alpha > 0 else 0.0) * slope
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One evaluation of an expression: where, and what its networks said.
-
-    x, t     the samples (B, ...), and the level: () or (B,)
-    weights  of every term whose weight is a function of t, at this t, by the id of that function
-    zeros    those of them that are the number zero
-    outputs  the networks' predictions by the identity of the term
-    graph    whether the caller records gradients
-    """
-
-    x: Tensor
-    t: Tensor
-    weights: Mapping[int, float | Tensor]
-    zeros: frozenset[int]
-    outputs: Outputs
-    graph: bool
 
 
 @dataclass(frozen=True)
@@ -270,12 +162,12 @@ class Score:
         """The prediction at x (B, ...) and a stop of this expression, from `along`."""
         graph = torch.is_grad_enabled()
         if not self.has_energy:
-            return self._value(self._evaluated(x, stop, graph))
+            return self.value(self._evaluated(x, stop, graph))
         # An energy's gradient needs a graph from x, whatever the caller records.
         with torch.inference_mode(False), torch.enable_grad():
             x = x.clone() if x.is_inference() else x
             x = x if graph and x.requires_grad else x.detach().requires_grad_()
-            made = self._value(self._evaluated(x, stop, graph))
+            made = self.value(self._evaluated(x, stop, graph))
         return made if graph else replace(made, output=made.output.detach(), x=x.detach())
 
     def _evaluated(self, x: Tensor, stop: Stop, graph: bool) -> Evaluation:
@@ -318,8 +210,8 @@ class Score:
             for output, learned in zip(made.output.chunk(count), ranges, strict=True)
         ]
 
-    def _value(self, at: Evaluation) -> Prediction:
-        """The expression from the predictions of its networks."""
+    def value(self, at: Evaluation) -> Prediction:
+        """The expression from what its networks said; `__call__` is what you want."""
         sums, energies = self._active(at.zeros)
         parts = [term.value(at) for _, term in sums]
         base = combine([_at(weight, at) for weight, _ in sums], parts)

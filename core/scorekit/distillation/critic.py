@@ -22,7 +22,8 @@ from scorekit.denoiser import Condition, Denoiser, Prompt
 from scorekit.distillation.lora import adapted
 from scorekit.prediction import target
 from scorekit.schedule import as_time, spread
-from scorekit.score import Given, Score
+from scorekit.score import Score
+from scorekit.terms import Given
 
 
 class Critic:

@@ -8,7 +8,8 @@ from torch import Tensor
 from scorekit.distillation.weighting import Weighting, sigma_squared
 from scorekit.prediction import Prediction
 from scorekit.schedule import as_time, spread
-from scorekit.score import Mapped, Score
+from scorekit.score import Score
+from scorekit.terms import Mapped
 
 
 def distill(
