@@ -10,38 +10,14 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+from schedulers import F64, PREDICTION, SD, drive, levels_of, ours
 
-from scorekit.sampling import sample
 from scorekit.schedule import VE, VP, Flow, grid
 from scorekit.solvers import SOLVERS, plan
-
-F64 = torch.float64
-SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
-
-
-def levels_of(scheduler) -> torch.Tensor:
-    """The grid that the scheduler visits, in our t."""
-    return torch.cat([(scheduler.timesteps.to(F64) + 1) / 1000, torch.zeros(1, dtype=F64)])
-
-
-def drive(scheduler, model, x: torch.Tensor, kind: str, **step) -> torch.Tensor:
-    """The loop as diffusers documents it."""
-    for timestep in scheduler.timesteps:
-        scaled = scheduler.scale_model_input(x, timestep)
-        output = model.predict(scaled, (timestep.to(F64) + 1) / 1000).read(kind)
-        x = scheduler.step(output, timestep, x, **step).prev_sample
-    return x
-
-
-def ours(model, x: torch.Tensor, solver: str, levels: torch.Tensor, **options) -> torch.Tensor:
-    return sample(model.given(), tuple(x.shape), solver=solver, levels=levels, x_T=x, dtype=F64, **options)
-
-
-PREDICTION = {"eps": "epsilon", "v": "v_prediction", "x0": "sample"}
 
 
 @pytest.mark.parametrize("spacing", ["leading", "trailing"])

@@ -6,15 +6,12 @@ import math
 import diffusers
 import pytest
 import torch
+from schedulers import F64, PREDICTION, SD, drive, levels_of, ours
 
 from scorekit.denoiser import Denoiser
 from scorekit.sampling import sample
 from scorekit.schedule import VE, VP, Flow, grid
 from scorekit.solvers import distilled_levels, levels_for, plan, resampled
-
-F64 = torch.float64
-SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
-PREDICTION = {"eps": "epsilon", "v": "v_prediction", "x0": "sample"}
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -23,22 +20,6 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def pair(seed: int = 7) -> tuple[torch.Generator, torch.Generator]:
     return torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
-
-
-def levels_of(scheduler) -> torch.Tensor:
-    return torch.cat([(scheduler.timesteps.to(F64) + 1) / 1000, torch.zeros(1, dtype=F64)])
-
-
-def drive(scheduler, model, x: torch.Tensor, kind: str, **step) -> torch.Tensor:
-    for timestep in scheduler.timesteps:
-        scaled = scheduler.scale_model_input(x, timestep)
-        output = model.predict(scaled, (timestep.to(F64) + 1) / 1000).read(kind)
-        x = scheduler.step(output, timestep, x, **step).prev_sample
-    return x
-
-
-def ours(model, x: torch.Tensor, solver: str, levels: torch.Tensor, **options) -> torch.Tensor:
-    return sample(model.given(), tuple(x.shape), solver=solver, levels=levels, x_T=x, dtype=F64, **options)
 
 
 @pytest.mark.parametrize("kind", ["eps", "v", "x0"])
