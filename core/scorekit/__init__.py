@@ -12,6 +12,7 @@ __version__ = version("scorekit")
 _HOME = {
     "load": "scorekit.models",
     "sample": "scorekit.sampling",
+    "Sampler": "scorekit.sampling",
     "distill": "scorekit.distillation",
     "Denoiser": "scorekit.denoiser",
     "Condition": "scorekit.denoiser",

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from scorekit.denoiser import Codec, Condition, Denoiser
-from scorekit.prediction import Kind, Prediction, target
+from scorekit.prediction import Kind, target
 from scorekit.schedule import Level, Schedule, Time
 
 
@@ -78,7 +78,7 @@ class GaussianMixture(Denoiser):
 
     @staticmethod
     def _never(*_: object) -> Tensor:
-        raise TypeError("A closed form has no network; it is evaluated by predict().")
+        raise TypeError("A closed form has no network; it is evaluated by output().")
 
     def _matching(self, texts: Sequence[str] | None) -> Condition:
         rows = []
@@ -111,18 +111,15 @@ class GaussianMixture(Denoiser):
         log_p = log_w - distance.clamp(min=0) / (2 * spread_k) - flat.shape[1] / 2 * (2 * torch.pi * spread_k).log()
         return flat, spread_k, log_p
 
-    def predict(self, x: Tensor, t: Time | Level, fields: Mapping[str, Tensor] | None = None) -> Prediction:
-        self._refuse_shape(x)
-        level = t if isinstance(t, Level) else self.schedule.level(t, x)
+    def output(self, x: Tensor, level: Level, fields: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         alpha, sigma = (v.reshape(-1, 1) if isinstance(v, Tensor) else v for v in (level.alpha, level.sigma))
-        flat, spread_k, log_p = self._moments(x, alpha, sigma, (fields or {}).get("log_weights"))
+        flat, spread_k, log_p = self._moments(x, alpha, sigma, fields.get("log_weights"))
         posterior = log_p.softmax(1)
         inverse = posterior / spread_k
         means = inverse @ self.means.to(x.dtype)  # sum_k p_k m_k / q_k
         x0 = alpha * (inverse * self.variance.to(x.dtype)).sum(1, keepdim=True) * flat + sigma * sigma * means
         eps = sigma * (inverse.sum(1, keepdim=True) * flat - alpha * means)
-        output = target(self.prediction, x0, eps, alpha, sigma).reshape(x.shape)
-        return Prediction(self.prediction, output, x, level.alpha, level.sigma)
+        return target(self.prediction, x0, eps, alpha, sigma).reshape(x.shape), None
 
     def log_prob(self, x: Tensor, t: Time = 0.0) -> Tensor:
         """ln p_t(x) in nats, (B,), of the whole mixture."""

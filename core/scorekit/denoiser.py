@@ -158,15 +158,21 @@ class Denoiser:
 
         Raises ValueError where x has another shape than the model's samples.
         """
-        self._refuse_shape(x)
+        self.refuse_shape(x)
         level = t if isinstance(t, Level) else self.schedule.level(t, x)
-        output = self.network(x.to(self.dtype), level.timestep.expand(len(x)), **(fields or {})).to(x.dtype)
-        if self.shape and output.shape[1] == 2 * self.shape[0]:  # a learned range of the variance, from -1 to 1
-            output, learned = output.chunk(2, 1)
-            return Prediction(self.prediction, output, x, level.alpha, level.sigma, (learned + 1) / 2)
-        return Prediction(self.prediction, output, x, level.alpha, level.sigma)
+        output, learned = self.output(x, level, fields or {})
+        return Prediction(self.prediction, output, x, level.alpha, level.sigma, learned)
 
-    def _refuse_shape(self, x: Tensor) -> None:
+    def output(self, x: Tensor, level: Level, fields: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """What the network itself says at x (B, ...), which is not checked; and its learned range of the variance, from 0 to 1, if any."""
+        output = self.network(x.to(self.dtype), level.timestep.expand(x.shape[0]), **fields).to(x.dtype)
+        if self.shape and output.shape[1] == 2 * self.shape[0]:
+            output, learned = output.chunk(2, 1)
+            return output, (learned + 1) / 2
+        return output, None
+
+    def refuse_shape(self, x: Tensor) -> None:
+        """Raise ValueError where x is no batch of this model's samples."""
         if tuple(x.shape[1:]) != self.shape:
             raise ValueError(f"{self.name} takes samples of shape {self.shape}; x has {tuple(x.shape[1:])}.")
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from scorekit.loop import Loop, Step
 from scorekit.noise import Noise
-from scorekit.sampling import Step, follow, sample
+from scorekit.sampling import sample
 from scorekit.schedule import Schedule, Spacing
 from scorekit.score import Score
 from scorekit.solvers import Plan, levels_for
@@ -100,10 +101,10 @@ def invert(
     noise = Noise(x.shape, None, x.device, x.dtype)
     rows = _upwards(score, levels.flip(0))
     if method == "ddim":
-        x = follow(score, rows, x, noise, callback=callback, caller="invert()")
+        x = Loop(score, rows, caller="invert()")(x, noise, callback=callback)
         return Inversion(method, x, None, levels, score.schedule, x0.dtype)
     # The state is a pair: the second half, one level up, is a guess; the round trip is exact from any.
-    up = follow(score, rows.at(torch.arange(1)), x, noise, caller="invert()")
+    up = Loop(score, rows.at(torch.arange(1)), caller="invert()")(x, noise)
     moves = list(zip(score.along(levels[1:-1]), _moves(score, levels), strict=True))
     with torch.no_grad():
         for index, (stop, (keep, take)) in enumerate(reversed(moves)):

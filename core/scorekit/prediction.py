@@ -103,6 +103,22 @@ class Prediction:
         return Prediction("v", alpha * self.eps - sigma * self.x0, x, alpha, sigma, self.range)
 
 
+def reading(kind: Kind, alpha: float, sigma: float) -> tuple[float, float]:
+    """(keep, take) in x0 = keep x + take output: `Prediction.x0` as numbers. ZeroDivisionError where such an output says nothing of x0."""
+    match kind:
+        case "x0":
+            return 0.0, 1.0
+        case "eps":
+            return 1 / alpha, -sigma / alpha
+        case "v":
+            norm = alpha * alpha + sigma * sigma
+            return alpha / norm, -sigma / norm
+        case "flow":
+            return 1 / (alpha + sigma), -sigma / (alpha + sigma)
+        case "score":
+            return 1 / alpha, sigma * sigma / alpha
+
+
 def plus(x: Tensor, factor: float | Tensor, y: Tensor) -> Tensor:
     """x + factor y, in one pass where the factor is a number."""
     return x + factor * y if isinstance(factor, Tensor) else torch.add(x, y, alpha=factor)

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from scorekit.inpainting import Known
 from scorekit.langevin import Langevin
+from scorekit.loop import Loop, Step
 from scorekit.noise import Generators, Noise
 from scorekit.schedule import Spacing
 from scorekit.score import Score
-from scorekit.solvers import Plan, levels_for, plan, resampled
+from scorekit.solvers import levels_for, plan, resampled
 
-
-@dataclass(frozen=True)
-class Step:
-    """Where a sampler stands: row `index` of `total` is done, x (B, ...) is at level t, x0 is the score's estimate behind it.
-
-    Rows that evaluate nothing (churn, resampling) show the estimate before them, and x itself where there is none yet.
-    """
-
-    index: int
-    total: int
-    t: Tensor
-    x: Tensor
-    x0: Tensor
+__all__ = ["Sampler", "Step", "sample"]
 
 
 def sample(
@@ -74,133 +61,99 @@ def sample(
     Raises ValueError for unknown names, numbers out of range and shapes that do not fit; FloatingPointError where x stops being finite,
     with the step (on a GPU at the end: looking would wait for it at every step).
     """
-    if not isinstance(score, Score):
-        raise ValueError(f"score must be a score, such as model.given(prompt), not {score!r}.")
-    schedule, device = score.schedule, score.device
-    shape = (shape, *score.shape) if isinstance(shape, int) else tuple(shape)
-    if tuple(shape[1:]) != score.shape:
-        raise ValueError(
-            f"shape must be (B, {', '.join(map(str, score.shape))}) for {score.denoiser.name}, not {shape}."
-        )
-    if shape[0] < 1:
-        raise ValueError(f"shape must ask for at least 1 sample, not {shape[0]}.")
-    if levels is None:
-        levels = levels_for(solver, schedule, steps, spacing, start=start)
-    rows = plan(solver, schedule, levels.to("cpu", torch.float64), **options)
-    rows = resampled(rows, schedule, resample, jump)
-    if solver == "langevin" and corrector is None:
-        raise ValueError("solver langevin needs corrector=langevin(...): it takes no step of its own.")
-    noise = Noise(shape, generator, device, dtype)
-    x = _first(score, rows, noise, x_T, x0)
-    return follow(
+    sampler = Sampler(
         score,
-        rows,
-        x,
-        noise,
-        known=Known.of(mask, known, shape, x),
+        shape,
+        steps=steps,
+        solver=solver,
+        spacing=spacing,
+        levels=levels,
+        start=start,
+        resample=resample,
+        jump=jump,
         corrector=corrector,
-        callback=callback,
-        grad=grad,
-        caller=f"sample() with solver {solver}",
+        dtype=dtype,
+        **options,
     )
+    return sampler(x_T=x_T, x0=x0, mask=mask, known=known, generator=generator, callback=callback, grad=grad)
 
 
-def _first(score: Score, rows: Plan, noise: Noise, x_T: Tensor | None, x0: Tensor | None) -> Tensor:
-    """x at the first level of a plan."""
-    if x_T is not None and x0 is not None:
-        raise ValueError("x_T and x0 must not be given together: x0 is noised, x_T is not.")
-    for name, value in (("x_T", x_T), ("x0", x0)):
-        if value is not None and tuple(value.shape) != noise.shape:
-            raise ValueError(f"{name} must have the shape {noise.shape}, not {tuple(value.shape)}.")
-    if x_T is not None:
-        return x_T.to(noise.device, noise.dtype)
-    alpha, sigma = (float(f(rows.t[0])) for f in (score.schedule.alpha, score.schedule.sigma))
-    if x0 is not None:
-        return alpha * x0.to(noise.device, noise.dtype) + sigma * noise()
-    # Noise at the first level; schedules that keep some data there (alpha > 0) start from their noise alone, as is usual.
-    return noise() * (1.0 if alpha < 1 else sigma)
+class Sampler:
+    """`sample`, prepared: a score, a shape and a solver, run as often as one likes with what changes from call to call.
 
+        observation = torch.zeros(1, 20)
+        sampler = Sampler(policy.given(Condition({"observation": observation})), 1, solver="ddim", steps=5)
+        for ...:
+            observation.copy_(what_is_seen)
+            actions = sampler(generator=g)
 
-def follow(
-    score: Score,
-    rows: Plan,
-    x: Tensor,
-    noise: Noise,
-    *,
-    known: Known | None = None,
-    corrector: Langevin | None = None,
-    callback: Callable[[Step], None] | None = None,
-    grad: bool = False,
-    caller: str = "follow()",
-) -> Tensor:
-    """The loop: x (B, ...) at the first level of a plan, at the last. `sample` says what the arguments are."""
-    table, total = rows.table(), len(rows)
-    asks = torch.tensor([row.evaluates for row in table])
-    stops = iter(score.along(rows.t[asks]) if asks.any() else ())
-    ends = score.along(rows.after) if corrector is not None else []
-    alphas, sigmas = (f(rows.after).tolist() for f in (score.schedule.alpha, score.schedule.sigma))
-    watch = _Watch(rows, caller, x.device)
-    now: Tensor | None = None
-    before: Tensor | None = None
-    before2: Tensor | None = None
-    with torch.set_grad_enabled(grad):
-        for index, row in enumerate(table):
-            learned = None
-            if row.evaluates:
-                made = score.at(x, next(stops))
-                now, before, before2, learned = made.x0, now, before, made.range
-            # A coefficient of 0 skips its product: at t = 0 the x it multiplies may be anything.
-            if row.a == 0 and now is not None:
-                x = now * row.b
-            else:
-                x = x * row.a
-                if row.b != 0 and now is not None:
-                    x.add_(now, alpha=row.b)
-            if row.c != 0 and before is not None:
-                x.add_(before, alpha=row.c)
-            if row.e != 0 and before2 is not None:
-                x.add_(before2, alpha=row.e)
-            if row.d != 0:
-                drawn = noise()
-                if learned is not None and row.upper != row.d:
-                    drawn = drawn * (learned * math.log(row.upper / row.d)).exp()
-                x.add_(drawn, alpha=row.d)
-            if row.settled:
-                if known is not None:
-                    part = known.at(alphas[index], sigmas[index], noise)
-                    x = known.put(x, part)
-                if corrector is not None and sigmas[index] != 0:
-                    x = corrector.correct(score, x, ends[index], sigmas[index], noise)
-                    if known is not None:
-                        x = known.put(x, part)
-            watch.see(index, x)
-            if callback is not None:
-                callback(Step(index, total, rows.after[index], x, x if now is None else now))
-    watch.settle(x)
-    return x
+    Levels, weights that are functions of t and the solver's numbers are worked out when it is made; conditions are read at every call, so
+    that new values may be written into their tensors. It has no state of its own: threads may share it. Arguments, and errors, are those of
+    `sample`; `scorekit.capture.capture` makes a CUDA graph of it.
+    """
 
+    def __init__(
+        self,
+        score: Score,
+        shape: int | Sequence[int],
+        *,
+        steps: int = 20,
+        solver: str = "dpm++2m",
+        spacing: Spacing | None = None,
+        levels: Tensor | None = None,
+        start: float = 1.0,
+        resample: int = 1,
+        jump: int = 1,
+        corrector: Langevin | None = None,
+        dtype: torch.dtype = torch.float32,
+        **options: float,
+    ) -> None:
+        if not isinstance(score, Score):
+            raise ValueError(f"score must be a score, such as model.given(prompt), not {score!r}.")
+        schedule = score.schedule
+        shape = (shape, *score.shape) if isinstance(shape, int) else tuple(shape)
+        if tuple(shape[1:]) != score.shape:
+            raise ValueError(
+                f"shape must be (B, {', '.join(map(str, score.shape))}) for {score.denoiser.name}, not {shape}."
+            )
+        if shape[0] < 1:
+            raise ValueError(f"shape must ask for at least 1 sample, not {shape[0]}.")
+        if levels is None:
+            levels = levels_for(solver, schedule, steps, spacing, start=start)
+        rows = plan(solver, schedule, levels.to("cpu", torch.float64), **options)
+        rows = resampled(rows, schedule, resample, jump)
+        if solver == "langevin" and corrector is None:
+            raise ValueError("solver langevin needs corrector=langevin(...): it takes no step of its own.")
+        self.shape, self.dtype, self.device = shape, dtype, score.device
+        self.loop = Loop(score, rows, corrector=corrector, caller=f"sample() with solver {solver}")
+        self._first = tuple(float(f(rows.t[0])) for f in (schedule.alpha, schedule.sigma))
 
-class _Watch:
-    """Sees where x stops being finite; a sum of numbers is finite where they are, unless it overflows, which is looked at then."""
+    def __call__(
+        self,
+        *,
+        x_T: Tensor | None = None,
+        x0: Tensor | None = None,
+        mask: Tensor | None = None,
+        known: Tensor | None = None,
+        generator: Generators = None,
+        callback: Callable[[Step], None] | None = None,
+        grad: bool = False,
+    ) -> Tensor:
+        noise = Noise(self.shape, generator, self.device, self.dtype)
+        x = self.begin(noise, x_T, x0)
+        return self.loop(x, noise, known=Known.of(mask, known, self.shape, x), callback=callback, grad=grad)
 
-    def __init__(self, rows: Plan, caller: str, device: torch.device) -> None:
-        self._rows, self._caller = rows, caller
-        self._waits = device.type != "cpu"  # reading a number back would wait for the device
-        self._sums: list[Tensor] = []
-
-    def see(self, index: int, x: Tensor) -> None:
-        total = x.detach().sum(dtype=torch.promote_types(x.dtype, torch.float32))
-        if self._waits:
-            self._sums.append(total)
-        elif not math.isfinite(total.item()) and not torch.isfinite(x).all():
-            self._refuse(index)
-
-    def settle(self, x: Tensor) -> None:
-        if self._sums and not torch.isfinite(x).all():
-            self._refuse(torch.stack(self._sums).isfinite().long().argmin().item())
-
-    def _refuse(self, index: float) -> None:
-        done, total, t = int(index) + 1, len(self._rows), float(self._rows.after[int(index)])
-        raise FloatingPointError(
-            f"{self._caller} gave values that are not finite in step {done} of {total}, to t = {t:.6g}."
-        )
+    def begin(self, noise: Noise, x_T: Tensor | None = None, x0: Tensor | None = None) -> Tensor:
+        """x at the first level."""
+        if x_T is not None and x0 is not None:
+            raise ValueError("x_T and x0 must not be given together: x0 is noised, x_T is not.")
+        for name, value in (("x_T", x_T), ("x0", x0)):
+            if value is not None and tuple(value.shape) != self.shape:
+                raise ValueError(f"{name} must have the shape {self.shape}, not {tuple(value.shape)}.")
+        if x_T is not None:
+            return x_T.to(self.device, self.dtype)
+        alpha, sigma = self._first
+        if x0 is not None:
+            return alpha * x0.to(self.device, self.dtype) + sigma * noise()
+        # Noise at the first level; schedules that keep some data there (alpha > 0) start from their noise alone, as is usual.
+        return noise() * (1.0 if alpha < 1 else sigma)

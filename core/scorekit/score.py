@@ -152,7 +152,7 @@ class Score:
         return other.schedule.at_log_snr(self.schedule.log_snr(t))
 
     def _stop(self, t: Tensor, level: Level, theirs: Mapping[int, Level]) -> Stop:
-        weights = {id(weight): _number(weight(t)) for weight in self._functions()}
+        weights = {id(weight): _number(weight(t), self.device) for weight in self._functions()}
         # Equal SNR makes (alpha, sigma) of two schedules proportional; the norm is defined at both ends, their ratio is not.
         own = {key: (its, _norm(its) / _norm(level)) for key, its in theirs.items()}
         zeros = frozenset(key for key, weight in weights.items() if isinstance(weight, (int, float)) and weight == 0)
@@ -172,7 +172,7 @@ class Score:
 
     def _evaluated(self, x: Tensor, stop: Stop, graph: bool) -> Evaluation:
         outputs: dict[Hashable, Prediction] = {}
-        for denoiser, leaves in self._plan(stop.zeros):
+        for denoiser, leaves in self.plan(stop.zeros):
             level, scale = stop.own.get(id(denoiser), (stop.level, None))
             made = self._forward(denoiser, leaves, x if scale is None else x * scale, level)
             for leaf, one in zip(leaves, made, strict=True):
@@ -185,7 +185,9 @@ class Score:
         key = (tuple(leaf.identity for leaf in leaves), batch)
         values = [value for leaf in leaves for value in leaf.condition.fields.values()]
         # A learned condition (textual inversion) has a graph of its own in each call; tensors of inference mode may not leave it.
-        lasting = not torch.is_inference_mode_enabled() and not any(v.requires_grad or v.is_inference() for v in values)
+        # A CUDA graph has to read the conditions again at every replay.
+        passing = torch.is_inference_mode_enabled() or (x.is_cuda and torch.cuda.is_current_stream_capturing())
+        lasting = not passing and not any(v.requires_grad or v.is_inference() for v in values)
         versions = [value._version for value in values] if lasting else []
         kept = self._batches.get(key) if lasting else None
         if kept is not None and kept[0] == versions:
@@ -212,7 +214,7 @@ class Score:
 
     def value(self, at: Evaluation) -> Prediction:
         """The expression from what its networks said; `__call__` is what you want."""
-        sums, energies = self._active(at.zeros)
+        sums, energies = self.active(at.zeros)
         parts = [term.value(at) for _, term in sums]
         base = combine([_at(weight, at) for weight, _ in sums], parts)
         # Energies act on top of what a model says, and all on the same.
@@ -229,7 +231,7 @@ class Score:
             for score in term.inside:
                 yield from score._functions()
 
-    def _active(self, zeros: frozenset[int]) -> _Active:
+    def active(self, zeros: frozenset[int]) -> _Active:
         """The terms whose weight is not the number zero: those that are summed, and the energies that act on the sum."""
         if zeros not in self._actives:
             wanted = [
@@ -259,13 +261,13 @@ class Score:
 
     def _wanted(self, zeros: frozenset[int]) -> Iterator[Given]:
         """The network evaluations that it needs where these functions of t are zero."""
-        for _, term in self._active(zeros)[0]:
+        for _, term in self.active(zeros)[0]:
             if isinstance(term, Given):
                 yield term
             for score in term.inside:
                 yield from score._wanted(zeros)
 
-    def _plan(self, zeros: frozenset[int]) -> tuple[tuple[Denoiser, tuple[Given, ...]], ...]:
+    def plan(self, zeros: frozenset[int]) -> tuple[tuple[Denoiser, tuple[Given, ...]], ...]:
         """Every network once, with the distinct conditions under which it is wanted."""
         if zeros not in self._plans:
             wanted: dict[int, dict[Hashable, Given]] = {}
@@ -322,10 +324,10 @@ def _at(weight: Weight, at: Evaluation) -> float | Tensor:
     return spread(value, at.x) if isinstance(value, Tensor) else value
 
 
-def _number(weight: float | Tensor) -> float | Tensor:
-    """A weight as a number, where that neither cuts its gradient nor waits for a device; a weight for each sample as it is."""
+def _number(weight: float | Tensor, device: torch.device) -> float | Tensor:
+    """A weight as a number, where that neither cuts its gradient nor waits for a device; a weight for each sample on the device."""
     if isinstance(weight, Tensor) and (weight.ndim or weight.requires_grad or weight.device.type != "cpu"):
-        return weight
+        return weight.to(device)
     return float(weight)
 
 

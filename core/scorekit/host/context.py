@@ -33,7 +33,7 @@ class Event:
     """What a run tells while it runs; `data` depends on `kind`.
 
     started {folder};  progress {step, total, elapsed, left, metrics};  preview {path};  artifact {name, path};
-    metric {name, value};  log {message};  checkpoint {step};  paused {};  continued {};  finished {status, error}
+    metric {name, value};  log {message};  checkpoint {step};  paused {step};  continued {};  finished {status, error}
     """
 
     kind: Literal[
@@ -102,7 +102,10 @@ class RunContext:
         if wanted is None:
             raise RunError(f"{self._run.application} asks for a model but declares no default_model")
         if wanted not in self._models:
-            self._models[wanted], identity = self._load_model(wanted)
+            with randomness.untouched(
+                self.device
+            ):  # a model that is at hand already draws nothing: same seed, same result
+                self._models[wanted], identity = self._load_model(wanted)
             self._run.update(models={**self._run.record["models"], wanted: identity})
         return self._models[wanted]
 
@@ -231,7 +234,7 @@ class RunContext:
             began = time.monotonic()
             if self._lines is not None:
                 self._lines.flush()
-            self._tell(Event("paused"))
+            self._tell(Event("paused", {"step": self._state[1] if self._state else None}))
             while pause.exists() and not cancel.exists() and not self._stop.wait(PAUSE_POLL_SECONDS):
                 pass
             self.paused_seconds += time.monotonic() - began

@@ -1,5 +1,6 @@
 """`--device` and `--dtype`: words in, torch objects out; a wrong word fails before torch is imported."""
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,16 @@ def check_words(device: str, dtype: str) -> None:
 
 
 def resolve_device(device: str) -> "torch.device":
-    """The torch device for a word of `DEVICES`; auto takes CUDA, then MPS, then the CPU.
+    """The torch device for a word of `DEVICES`; auto takes SCOREKIT_DEVICE if that is set, else CUDA, then MPS, then the CPU.
 
     Raises ParameterError when this machine has no such device, naming those it has.
     """
     import torch
 
     cuda, mps = torch.cuda.device_count(), torch.backends.mps.is_available()
+    if device == "auto":
+        device = os.environ.get("SCOREKIT_DEVICE", "auto")
+        check_words(device, "auto")
     if device == "auto":
         return torch.device("cuda:0" if cuda else "mps" if mps else "cpu")
     wanted = torch.device(device)

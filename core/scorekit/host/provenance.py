@@ -1,8 +1,8 @@
 """What a run was made with: versions, machine, plugin. Enough to repeat it, nothing about who ran it."""
 
 import importlib.metadata
-import os
 import platform
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -48,10 +48,14 @@ def describe_device(device: "torch.device") -> dict[str, Any]:
 
 
 def process_identity() -> dict[str, Any]:
-    """Who executes a run: process id with its start time (ids are reused) on a host."""
+    """Who executes a run: process id on a host, with what tells it from a later process of the same id.
+
+    started  seconds since 1970, which a change of the clock shifts for all processes;  birth  what it does not shift
+    """
     import psutil
 
-    return {"pid": os.getpid(), "started": psutil.Process().create_time(), "host": platform.node()}
+    process = psutil.Process()
+    return {"pid": process.pid, "started": process.create_time(), "birth": _birth(process.pid), "host": platform.node()}
 
 
 def is_alive(process: dict[str, Any]) -> bool:
@@ -62,7 +66,23 @@ def is_alive(process: dict[str, Any]) -> bool:
         return True
     try:
         found = psutil.Process(process["pid"])
+        birth = _birth(found.pid)
+        if birth is not None and process.get("birth") is not None:
+            same = birth == process["birth"]
+        else:
+            same = abs(found.create_time() - process["started"]) < 1
         # A zombie has died and only waits for its parent to take note.
-        return bool(abs(found.create_time() - process["started"]) < 1 and found.status() != psutil.STATUS_ZOMBIE)
+        return bool(same and found.status() != psutil.STATUS_ZOMBIE)
     except (psutil.Error, KeyError, ValueError):
         return False
+
+
+def _birth(pid: int) -> str | None:
+    """The boot of the machine and the clock ticks from it to the start of a process; None where the system does not say."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        # The second field, the name in brackets, may hold blanks and brackets itself; the 22nd is the start.
+        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return None
+    return f"{boot}:{ticks}"

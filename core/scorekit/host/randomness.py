@@ -18,12 +18,21 @@ def seeded(seed: int, device: "torch.device") -> Iterator[None]:
     import numpy as np
     import torch
 
-    python, numpy = random.getstate(), np.random.get_state()
-    cuda = [device.index or 0] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
+    with untouched(device):
         random.seed(seed)
         np.random.seed(seed % 2**32)  # the widest seed that its legacy generator takes
         torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def untouched(device: "torch.device") -> Iterator[None]:
+    """Give the global generators back as they were before the block."""
+    import numpy as np
+    import torch
+
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else []):
         try:
             yield
         finally:

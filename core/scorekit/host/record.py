@@ -37,7 +37,7 @@ class Run:
     parameters; seed; model (as asked); device, dtype, trust_pickle (as asked); machine (as used, null before the start);
     models {name: {kind, path, sha256, files}}; inputs {parameter: [{path, sha256, bytes}]}; artifacts [{name, bytes, media_type,
     sha256}]; metrics {name: number}; time {created, started, ended, seconds, paused}; attempts; checkpoint (its step
-    or null); process {pid, started, host} or null; versions; command (repeats the run).
+    or null); process {pid, started, birth, host} or null; versions; command (repeats the run).
     """
 
     def __init__(self, folder: Path, record: dict[str, Any]) -> None:

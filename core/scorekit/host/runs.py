@@ -11,28 +11,32 @@ import os
 import re
 import secrets
 import shlex
-import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import filelock
 import pydantic
 
 from scorekit.host import artifacts, devices, models, options, provenance
 from scorekit.host.context import Event, Listener, RunContext
 from scorekit.host.errors import Cancelled, ParameterError, RunError
 from scorekit.host.files import fingerprint
+from scorekit.host.guards import locked, signals
 from scorekit.host.plugin import Application
 from scorekit.host.randomness import seeded
 from scorekit.host.record import SCHEMA, Run, Status, now
 
-__all__ = ["Event", "Run", "execute", "queue"]
+if TYPE_CHECKING:
+    from scorekit.denoiser import Denoiser
+
+__all__ = ["Event", "Loader", "Run", "execute", "queue", "settle"]
+
+Loader = Callable[..., "tuple[Denoiser, dict[str, Any]]"]  # as `models.load`: (name, device=, dtype=, trust_pickle=)
 
 LARGEST_SEED = 2**63 - 1
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}(\.\w+)?")  # names that files.replacing gives
@@ -49,6 +53,7 @@ def execute(
     trust_pickle: bool = False,
     resume: bool = False,
     on_event: Listener | None = None,
+    loader: Loader = models.load,
 ) -> Run:
     """Run an application in a folder to its end, and return the run: done, failed or cancelled.
 
@@ -58,6 +63,7 @@ def execute(
     resume  go on in the existing folder `out` (queued, interrupted, cancelled or failed) with the folder's own
             parameters, seed, model, device, dtype and trust; those arguments are then not used
     on_event  called with each Event, in this thread
+    loader    loads models for `ctx.model`; a process that executes many runs may keep some loaded
 
     A failure of the application does not raise: see `Run.status` and `Run.error`; a crash leaves traceback.txt.
     Raises ParameterError for bad input, also found by the application itself; a new folder is then removed again.
@@ -67,12 +73,12 @@ def execute(
     if resume:
         if out is None:
             raise ParameterError("--resume needs the run folder")
-        return _perform(app, _reopen(app, Path(out)), tell)
+        return _perform(app, _reopen(app, Path(out)), tell, loader)
     folder = Path(out) if out is not None else _unused(app.name)
     made = _missing_parents(folder)
     run = queue(app, params, folder, seed, model, device, dtype, trust_pickle)
     try:
-        return _perform(app, run, tell)
+        return _perform(app, run, tell, loader)
     except ParameterError:
         if not run.record["artifacts"]:
             _discard(folder, made)
@@ -99,13 +105,13 @@ def queue(
     if not 0 <= seed <= LARGEST_SEED:
         raise ParameterError(f"--seed must be a whole number from 0 to {LARGEST_SEED}; got {seed}")
     devices.check_words(device, dtype)
-    model = _checked_model(app, model)
+    model = checked_model(app, model)
     folder = Path(out) if out is not None else _unused(app.name)
     record = _record(app, checked, seed, model, device, dtype, trust_pickle)
     made, ours = _missing_parents(folder), False
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
+        with locked(folder):
             if any(p.name != ".lock" for p in folder.iterdir()):
                 raise ParameterError(
                     f"--out {str(folder)!r} is not empty; name a new folder, or go on with a run by --resume {folder}"
@@ -120,7 +126,25 @@ def queue(
     return run
 
 
-def _checked_model(app: type[Application], model: str | None) -> str | None:
+def settle(
+    folder: str | os.PathLike[str], status: Literal["failed", "cancelled", "interrupted"], error: str | None = None
+) -> Run:
+    """Write the end of a run that cannot write it itself: it never started, or its process is gone. Its checkpoint stays.
+
+    A run that ended by itself is left as it is. Raises ParameterError if it is no run folder or is still being executed.
+    """
+    path = Path(folder)
+    Run.load(path)  # a folder that is none gets no lock file
+    with locked(path):
+        run = Run.load(path)
+        if run.record["status"] in ("queued", "running"):
+            if run.record["status"] == "running" and (steps := run.progress()):
+                run.record["time"]["seconds"] = round(run.record["time"]["seconds"] + steps[-1]["elapsed"], 3)
+            _end(run, lambda _: None, status, error)
+        return run
+
+
+def checked_model(app: type[Application], model: str | None) -> str | None:
     if app.default_model is None:
         if model is not None:
             raise ParameterError(f"{app.name} takes no --model")
@@ -191,14 +215,14 @@ def _reopen(app: type[Application], folder: Path) -> Run:
     params = options.validate(app.Params, run.record["parameters"])
     if _inputs(params) != run.record["inputs"]:
         raise ParameterError(f"--resume {str(folder)!r}: an input file has changed since the run began")
-    _checked_model(app, run.record["model"])
+    checked_model(app, run.record["model"])
     return run
 
 
-def _perform(app: type[Application], run: Run, tell: Listener) -> Run:
+def _perform(app: type[Application], run: Run, tell: Listener, loader: Loader) -> Run:
     params = options.validate(app.Params, run.record["parameters"])
     stop = threading.Event()
-    with _locked(run.folder), _signals(stop):
+    with locked(run.folder), signals(stop):
         waiting = run.record["attempts"] == 0
         if waiting and (run.folder / "cancel").exists():  # cancelled while it was queued
             return _end(run, tell, "cancelled")
@@ -206,12 +230,13 @@ def _perform(app: type[Application], run: Run, tell: Listener) -> Run:
         dtype = devices.resolve_dtype(run.record["dtype"], device)
         _start(run, device, dtype)
         tell(Event("started", {"folder": str(run.folder)}))
-        load = partial(models.load, device=device, dtype=dtype, trust_pickle=run.record["trust_pickle"])
+        load = partial(loader, device=device, dtype=dtype, trust_pickle=run.record["trust_pickle"])
         ctx = RunContext(run, device, dtype, load, tell, stop)
         began, before = time.monotonic(), dict(run.record["time"])
 
         def end(status: Status, error: str | None = None) -> Run:
-            ctx.close()
+            with suppress(OSError):  # a disk that is full of what made the run fail must not hide why it failed
+                ctx.close()
             active = time.monotonic() - began - ctx.paused_seconds
             run.record["time"]["seconds"] = round(before["seconds"] + active, 3)
             run.record["time"]["paused"] = round(before["paused"] + ctx.paused_seconds, 3)
@@ -232,7 +257,8 @@ def _perform(app: type[Application], run: Run, tell: Listener) -> Run:
         except RunError as error:
             return end("failed", str(error))
         except (Exception, SystemExit) as error:
-            (run.folder / "traceback.txt").write_text(traceback.format_exc())
+            with suppress(OSError):
+                (run.folder / "traceback.txt").write_text(traceback.format_exc())
             return end("failed", _sentence(error))
         return end("done")
 
@@ -280,40 +306,6 @@ def _sentence(error: BaseException) -> str:
         return "out of memory; use a smaller size, fewer samples at a time, or another --device"
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the run folder. The operating system frees the lock of a process that dies."""
-    lock = filelock.FileLock(folder / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except filelock.Timeout:
-        raise ParameterError(f"{str(folder)!r} is in use by another run") from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
-    """Let SIGINT and SIGTERM ask for a stop; a second SIGINT interrupts. Python allows that in the main thread only."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ask(number: int, _frame: object) -> None:
-        if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _unused(name: str) -> Path:
