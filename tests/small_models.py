@@ -306,3 +306,17 @@ def saved(pipe: Any, folder: Path) -> tuple[Any, Path]:
     """The pipeline, and the folder that it was saved to."""
     pipe.save_pretrained(folder, safe_serialization=True)
     return pipe, folder
+
+
+def control_for(unet: Any, folder: Path) -> tuple[Any, Path]:
+    """A ControlNet of this unet whose last layers are not zero, as they are before training."""
+    from diffusers import ControlNetModel
+
+    torch.manual_seed(5)
+    # A conditioning network that halves a picture's side, as the small autoencoders do.
+    network = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(8, 16))
+    for name, parameter in network.named_parameters():
+        if "controlnet_" in name or "conv_out" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    network.save_pretrained(folder)
+    return network.eval(), folder

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import filelock
 
@@ -27,15 +28,21 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def signals(stop: threading.Event) -> Iterator[None]:
-    """Let SIGINT and SIGTERM ask for a stop; a second SIGINT interrupts. Python allows that in the main thread only."""
+    """Let SIGINT and SIGTERM ask for a stop; a second SIGINT interrupts. Python allows that in the main thread only.
+
+    A caller's own handler of SIGTERM hears of it, too.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def ask(number: int, _frame: object) -> None:
+    def ask(number: int, frame: FrameType | None) -> None:
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.set()
+        theirs = before[number]
+        if number == signal.SIGTERM and callable(theirs):
+            theirs(number, frame)
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -105,7 +105,7 @@ def queue(
     if not 0 <= seed <= LARGEST_SEED:
         raise ParameterError(f"--seed must be a whole number from 0 to {LARGEST_SEED}; got {seed}")
     devices.check_words(device, dtype)
-    model = checked_model(app, model)
+    model = _checked_model(app, model)
     folder = Path(out) if out is not None else _unused(app.name)
     record = _record(app, checked, seed, model, device, dtype, trust_pickle)
     made, ours = _missing_parents(folder), False
@@ -144,7 +144,7 @@ def settle(
         return run
 
 
-def checked_model(app: type[Application], model: str | None) -> str | None:
+def _checked_model(app: type[Application], model: str | None) -> str | None:
     if app.default_model is None:
         if model is not None:
             raise ParameterError(f"{app.name} takes no --model")
@@ -215,7 +215,7 @@ def _reopen(app: type[Application], folder: Path) -> Run:
     params = options.validate(app.Params, run.record["parameters"])
     if _inputs(params) != run.record["inputs"]:
         raise ParameterError(f"--resume {str(folder)!r}: an input file has changed since the run began")
-    checked_model(app, run.record["model"])
+    _checked_model(app, run.record["model"])
     return run
 
 

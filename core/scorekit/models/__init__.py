@@ -48,7 +48,8 @@ def load(
     lora           LoRAs to add to the weights: a .safetensors file, a folder or a hub id, a pair of one and its scale, or a list
                    of those
     controlnet     folder or hub id of a ControlNet; `scorekit.models.controlnet.with_control` hands it its picture
-    offload        text encoders rest in the CPU's memory, and come to the device for as long as they read a prompt
+    offload        text encoders, network and autoencoder take turns on the device, and rest in the CPU's memory in between: the device
+                   needs to hold the largest of them only. Not for several threads at once
     channels_last  the network's weights in the memory order that convolutions on a GPU prefer
     compile        `torch.compile` the network: minutes at the first call, faster from the second on
 

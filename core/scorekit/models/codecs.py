@@ -18,12 +18,19 @@ def resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
     return torch.nn.functional.interpolate(picture, size, mode="bilinear", antialias=True, align_corners=False)
 
 
+def beside(statistic: float | Tensor, x: Tensor) -> float | Tensor:
+    """A number, or numbers for each channel, where x is: an autoencoder may have rested elsewhere when they were read from it."""
+    return statistic.to(x.device) if isinstance(statistic, Tensor) else statistic
+
+
 def space_of(autoencoder: Any) -> Hashable:
     """What tells the latents of one autoencoder from those of another: its class, and sums over its first weights.
 
-    Two copies of one autoencoder agree; reading the sums waits for the device once.
+    Two copies of one autoencoder agree, on whatever devices; reading the sums waits for the device once.
     """
-    return type(autoencoder).__name__, *(float(weight.double().sum()) for weight in islice(autoencoder.parameters(), 8))
+    return type(autoencoder).__name__, *(
+        float(weight.detach().cpu().double().sum()) for weight in islice(autoencoder.parameters(), 8)
+    )
 
 
 class PixelCodec:
@@ -77,9 +84,10 @@ class VAECodec:
         """Pictures (B, 3, H, W) in [0, 1] as latents (B, C, h, w)."""
         picture = resized(data, self.size).to(self.vae.dtype) * 2 - 1
         mean: Tensor = self.vae.encode(picture).latent_dist.mean
-        return ((mean - self.shift) * self.scaling).to(data.dtype)
+        return ((mean - beside(self.shift, mean)) * beside(self.scaling, mean)).to(data.dtype)
 
     def decode(self, x: Tensor) -> Tensor:
         """Latents (B, C, h, w) as pictures (B, 3, H, W) in [0, 1]."""
-        picture: Tensor = self.vae.decode(x.to(self.vae.dtype) / self.scaling + self.shift, return_dict=False)[0]
+        latents = x.to(self.vae.dtype) / beside(self.scaling, x) + beside(self.shift, x)
+        picture: Tensor = self.vae.decode(latents, return_dict=False)[0]
         return ((picture + 1) / 2).clamp(0, 1).to(x.dtype)

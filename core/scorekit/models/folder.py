@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from scorekit.models.lora import Adapter
-from scorekit.models.networks import visiting
+from scorekit.models.offload import Turns
 from scorekit.models.sources import INDEX
 from scorekit.models.weights import Weights, choose
 
@@ -56,7 +56,7 @@ class ModelFolder:
     adapters    LoRAs for its components
     controlnet  the folder of a ControlNet beside its network
     size        (height, width) of its pictures in pixels; None for the size in its configuration
-    offload     its text encoders rest in the CPU's memory
+    offload     where its networks take turns on the device; None: all of them are there
     """
 
     path: Path
@@ -67,7 +67,7 @@ class ModelFolder:
     adapters: tuple[Adapter, ...] = ()
     controlnet: ModelFolder | None = None
     size: tuple[int, int] | None = None
-    offload: bool = False
+    offload: Turns | None = None
 
     @cached_property
     def index(self) -> dict[str, Any]:
@@ -155,10 +155,12 @@ class ModelFolder:
         for adapter in self.adapters:
             with _quiet():
                 adapter.fuse(role, network)
-        if self.offload and role.startswith("text_encoder"):
-            return visiting(network.eval().requires_grad_(False), self.device)
+        network.eval().requires_grad_(False)
+        if self.offload is not None:
+            # A ControlNet, a folder of one network, works in every step together with its unet.
+            return self.offload.guest(network, "network" if role in ("unet", "transformer", ".") else role)
         # Only moved, never cast: a text encoder may keep some layers in float32 on purpose.
-        return network.eval().requires_grad_(False).to(self.device)
+        return network.to(self.device)
 
     def tokenizer(self, cls: Any, vocabulary: int, role: str = "tokenizer") -> Any:
         """The tokenizer in the subfolder `role`, of class `cls`, for an encoder of `vocabulary` embeddings.

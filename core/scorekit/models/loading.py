@@ -17,6 +17,7 @@ from scorekit.models.families.family import Family
 from scorekit.models.folder import ModelFolder
 from scorekit.models.hub import download
 from scorekit.models.lora import LoRA, adapters
+from scorekit.models.offload import Turns
 from scorekit.models.sources import Source
 from scorekit.models.weights import choose
 
@@ -45,7 +46,7 @@ def load_denoiser(source: Source, wishes: Wishes) -> Denoiser:
     if source.kind == "hub":
         folder = replace(folder, path=_fetched(folder, source))
     family = family_of(folder)
-    folder = replace(folder, offload=wishes.offload)
+    folder = replace(folder, offload=Turns(folder.device) if wishes.offload else None)
     if wishes.size is not None:
         folder = replace(folder, size=_checked_size(wishes.size, family, folder))
     if wishes.lora is not None:

@@ -161,25 +161,3 @@ def plain_attention(unet: Any) -> None:
 def freeze(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
     """For inference: evaluation mode, no gradients to the weights, on the device."""
     return network.eval().requires_grad_(False).to(device=device, dtype=dtype)
-
-
-def visiting(module: nn.Module, device: torch.device) -> nn.Module:
-    """Keep a module in the CPU's memory: every call takes it, with its inputs, to `device` and afterwards back.
-
-    For text encoders, which are as large as the networks they serve and run once a prompt. Not for modules that gradients pass
-    through: the backward pass would find their weights gone.
-    """
-
-    def come(
-        module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        module.to(device)
-        moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in kwargs.items()}
-        return tuple(value.to(device) if isinstance(value, Tensor) else value for value in args), moved
-
-    def go(module: nn.Module, *_: Any) -> None:
-        module.to("cpu")
-
-    module.register_forward_pre_hook(come, with_kwargs=True)
-    module.register_forward_hook(go)
-    return module.to("cpu")

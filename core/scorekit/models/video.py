@@ -48,7 +48,7 @@ class VideoCodec:
     ) -> None:
         self.vae, self.channels, self.rate, self.period, self.patch = vae, channels, rate, period, patch
         self.largest = largest
-        self.mean, self.std = (torch.tensor(value).reshape(-1, 1, 1, 1).to(vae.device) for value in (mean, std))
+        self.mean, self.std = (torch.tensor(value).reshape(-1, 1, 1, 1) for value in (mean, std))
         self._resize(frames, height, width)
 
     @cached_property
@@ -86,13 +86,15 @@ class VideoCodec:
                 "scorekit.models.video.at_size gives the model for other numbers of frames."
             )
         frames = resized(fold(data), (self.height, self.width)).to(self.vae.dtype) * 2 - 1
-        x = (self._encoded(unfold(frames, len(data))) - self.mean) / self.std
+        x = self._encoded(unfold(frames, len(data)))
+        x = (x - self.mean.to(x.device)) / self.std.to(x.device)
         # A first latent repeated fills the last token in time; `decode` drops it.
         return torch.cat([x[:, :, :1]] * self.padding + [x], 2).to(data.dtype)
 
     def decode(self, x: Tensor) -> Tensor:
         """Latents (B, C, T, h, w) as videos (B, 3, frames, height, width) in [0, 1]."""
-        video = self._decoded(x[:, :, self.padding :].to(self.vae.dtype) * self.std + self.mean)
+        latents = x[:, :, self.padding :].to(self.vae.dtype)
+        video = self._decoded(latents * self.std.to(x.device) + self.mean.to(x.device))
         return ((video + 1) / 2).clamp(0, 1).to(x.dtype)
 
     def _encoded(self, video: Tensor) -> Tensor:

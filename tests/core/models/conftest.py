@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_models import deepfloyd, saved, stable_diffusion
+from small_models import control_for, deepfloyd, saved, stable_diffusion
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +16,11 @@ def sd_eps(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
 @pytest.fixture(scope="session")
 def sd_v(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     return saved(stable_diffusion("v_prediction"), tmp_path_factory.mktemp("sd") / "tiny-v")
+
+
+@pytest.fixture(scope="session")
+def control(sd_eps: tuple[Any, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    return control_for(sd_eps[0].unet, tmp_path_factory.mktemp("control") / "edges")
 
 
 @pytest.fixture(scope="session")

@@ -7,32 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from small_models import saved, sdxl
+from small_models import control_for, saved, sdxl
 
 from scorekit.models import load
 from scorekit.models.controlnet import with_control
 from scorekit.sampling import sample
 
 PROMPTS = ["a red mushroom", "a blue cube"]
-
-
-def control_for(unet: Any, folder: Path) -> tuple[Any, Path]:
-    """A ControlNet of this unet whose last layers are not zero, as they are before training."""
-    from diffusers import ControlNetModel
-
-    torch.manual_seed(5)
-    # A conditioning network that halves a picture's side, as the small autoencoders do.
-    network = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(8, 16))
-    for name, parameter in network.named_parameters():
-        if "controlnet_" in name or "conv_out" in name:
-            torch.nn.init.normal_(parameter, std=0.3)
-    network.save_pretrained(folder)
-    return network.eval(), folder
-
-
-@pytest.fixture(scope="module")
-def control(sd_eps: tuple[Any, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
-    return control_for(sd_eps[0].unet, tmp_path_factory.mktemp("control") / "edges")
 
 
 @pytest.fixture
