@@ -110,7 +110,7 @@ class Captured:
 
     def _run(self) -> tuple[Tensor, Watch]:
         loop = self._sampler.loop
-        watch = Watch(loop.rows, loop.caller, self._sampler.device)
+        watch = Watch(loop.rows.after, loop.caller, self._sampler.device)
         with torch.no_grad():
             x = self._sampler.begin(self._tape, self._inputs.get("x_T"), self._inputs.get("x0"))
             x = loop.run(x, self._tape, watch, known=self._known)

@@ -67,7 +67,7 @@ def features(
             found[name] = found[name].clone()
 
     hooked = {where: modules[where] for where, _ in asked.values()}
-    with suppress(_Enough), _hooked(hooked, record):
+    with suppress(_Enough), _hooked(denoiser, hooked, record):
         denoiser.given(condition)(x, t)
     if idle := [name for name in asked if name not in found]:
         raise ValueError(
@@ -130,13 +130,13 @@ def layer_shapes(denoiser: Denoiser, condition: Prompt | Condition = None) -> di
         for name, value in named.items():
             shapes.setdefault(name, tuple(value.shape[1:]))
 
-    with torch.no_grad(), _hooked(_modules(denoiser), record):
+    with torch.no_grad(), _hooked(denoiser, _modules(denoiser), record):
         denoiser.given(condition)(torch.zeros(1, *denoiser.shape, device=denoiser.device), 0.5)
     return shapes
 
 
 @contextmanager
-def _hooked(modules: Mapping[str, nn.Module], record: Record) -> Iterator[None]:
+def _hooked(denoiser: Denoiser, modules: Mapping[str, nn.Module], record: Record) -> Iterator[None]:
     """record(name, hidden_states or the first input, output) after each call of a module by this thread."""
     thread = threading.get_ident()
 
@@ -149,15 +149,22 @@ def _hooked(modules: Mapping[str, nn.Module], record: Record) -> Iterator[None]:
         return after
 
     with ExitStack() as hooks:
+        if any(module._compiled_call_impl is not None for module in _network(denoiser).modules()):
+            # Compiled code calls no hooks that came after it.
+            hooks.enter_context(torch.compiler.set_stance("force_eager"))
         for layer, module in modules.items():
             hooks.enter_context(module.register_forward_hook(hook(layer), with_kwargs=True))
         yield
 
 
-def _modules(denoiser: Denoiser) -> dict[str, nn.Module]:
+def _network(denoiser: Denoiser) -> nn.Module:
     if not isinstance(denoiser.network, nn.Module):
         raise ValueError(f"{denoiser.name} has no layers: its network is a function, not an nn.Module.")
-    return {name: module for name, module in denoiser.network.named_modules() if name}
+    return denoiser.network
+
+
+def _modules(denoiser: Denoiser) -> dict[str, nn.Module]:
+    return {name: module for name, module in _network(denoiser).named_modules() if name}
 
 
 def _address(name: str, modules: Iterable[str], model: str) -> tuple[str, int | None]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from scorekit.loop import Loop, Step
+from scorekit.loop import Loop, Step, Watch
 from scorekit.noise import Noise
 from scorekit.sampling import sample
 from scorekit.schedule import Schedule, Spacing
@@ -86,7 +86,8 @@ def invert(
     start    below 1 stops on the way: edits that leave the composition as it is
     callback called after every step, its x going up in noise
 
-    Raises ValueError for other methods, fewer than 2 steps, a grid that does not end in 0 and an x0 that does not fit the model.
+    Raises ValueError for other methods, fewer than 2 steps, a grid that does not end in 0 and an x0 that does not fit the model,
+    FloatingPointError where x stops being finite, with the step.
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}.")
@@ -106,14 +107,16 @@ def invert(
     # The state is a pair: the second half, one level up, is a guess; the round trip is exact from any.
     up = Loop(score, rows.at(torch.arange(1)), caller="invert()")(x, noise)
     moves = list(zip(score.along(levels[1:-1]), _moves(score, levels), strict=True))
+    after = levels[: len(moves)].flip(0)
+    watch = Watch(after, "invert()", x.device)
     with torch.no_grad():
         for index, (stop, (keep, take)) in enumerate(reversed(moves)):
             estimate = score.at(up, stop).x0
             x, up = up, x.sub(up, alpha=keep).sub_(estimate, alpha=take)
+            watch.see(index, up)
             if callback is not None:
-                callback(Step(index, len(moves), levels[len(moves) - 1 - index], up, estimate))
-    if not torch.isfinite(up).all():
-        raise FloatingPointError(f"invert() gave values that are not finite in {len(levels) - 1} steps.")
+                callback(Step(index, len(moves), after[index], up, estimate))
+    watch.settle(up)
     return Inversion(method, up, x, levels, score.schedule, x0.dtype)
 
 

@@ -68,7 +68,7 @@ class Loop:
 
         Raises FloatingPointError where x stops being finite, with the step.
         """
-        watch = Watch(self.rows, self.caller, x.device)
+        watch = Watch(self.rows.after, self.caller, x.device)
         x = self.run(x, noise, watch, known=known, callback=callback, grad=grad)
         watch.settle(x)
         return x
@@ -154,14 +154,18 @@ def _sum(x: Tensor, factor: float, parts: Iterable[tuple[float, Tensor]]) -> Ten
 
 
 class Watch:
-    """Sees where x stops being finite; a sum of numbers is finite where they are, unless it overflows, which is looked at then."""
+    """Sees where x stops being finite; a sum of numbers is finite where they are, unless it overflows, which is looked at then.
 
-    def __init__(self, rows: Plan, caller: str, device: torch.device) -> None:
-        self._rows, self._caller = rows, caller
+    after  (n,) the level at which x stands after each step
+    """
+
+    def __init__(self, after: Tensor, caller: str, device: torch.device) -> None:
+        self._after, self._caller = after, caller
         self._waits = device.type != "cpu"  # reading a number back would wait for the device
         self._sums: list[Tensor] = []
 
     def see(self, index: int, x: Tensor) -> None:
+        """x after step `index`. Raises FloatingPointError on a CPU."""
         total = x.detach().sum(dtype=torch.promote_types(x.dtype, torch.float32))
         if self._waits:
             self._sums.append(total)
@@ -169,11 +173,12 @@ class Watch:
             self._refuse(index)
 
     def settle(self, x: Tensor) -> None:
+        """x at the end. Raises FloatingPointError elsewhere."""
         if self._sums and not torch.isfinite(x).all():
-            self._refuse(torch.stack(self._sums).isfinite().long().argmin().item())
+            self._refuse(int(torch.stack(self._sums).isfinite().long().argmin()))
 
-    def _refuse(self, index: float) -> None:
-        done, total, t = int(index) + 1, len(self._rows), float(self._rows.after[int(index)])
+    def _refuse(self, index: int) -> None:
         raise FloatingPointError(
-            f"{self._caller} gave values that are not finite in step {done} of {total}, to t = {t:.6g}."
+            f"{self._caller} gave values that are not finite in step {index + 1} of {len(self._after)}, "
+            f"to t = {float(self._after[index]):.6g}."
         )

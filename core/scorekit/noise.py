@@ -56,4 +56,8 @@ class Noise:
 
     def _from(self, draw: Callable[..., Tensor], generator: torch.Generator | None, shape: tuple[int, ...]) -> Tensor:
         where = self.device if generator is None else generator.device
-        return draw(shape, generator=generator, device=where, dtype=self.dtype).to(self.device)
+        drawn = draw(shape, generator=generator, device=where, dtype=self.dtype)
+        if where.type == "cpu" and self.device.type == "cuda":
+            # From pinned memory the copy waits for nothing.
+            return drawn.pin_memory().to(self.device, non_blocking=True)
+        return drawn.to(self.device)

@@ -76,7 +76,7 @@ def test_nothing_waits_for_the_device(score: Callable[[str], Score], options: di
     """On a device that has no numbers: whoever asks for one fails. Looking at the end is `Watch.settle`'s part, and left out."""
     sampler = Sampler(score("meta"), 4, **options)
     noise = Noise(sampler.shape, None, "meta")
-    watch = Watch(sampler.loop.rows, "it", torch.device("meta"))
+    watch = Watch(sampler.loop.rows.after, "it", torch.device("meta"))
     known = Known(torch.ones(SHAPE, device="meta"), torch.ones(SHAPE, device="meta"))
     x = sampler.loop.run(sampler.begin(noise), noise, watch, known=known)
     assert x.shape == (4, *SHAPE)
@@ -88,7 +88,7 @@ def test_such_a_device_tells_who_asks() -> None:
     sampler = Sampler(asks.given(), 1)
     noise = Noise(sampler.shape, None, "meta")
     with pytest.raises(RuntimeError, match="meta"):
-        sampler.loop.run(sampler.begin(noise), noise, Watch(sampler.loop.rows, "it", torch.device("meta")))
+        sampler.loop.run(sampler.begin(noise), noise, Watch(sampler.loop.rows.after, "it", torch.device("meta")))
 
 
 @pytest.mark.parametrize("score", SCORES)

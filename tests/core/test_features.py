@@ -283,6 +283,18 @@ def test_threads_that_share_a_network_see_their_own_calls(pico, generator) -> No
     assert hooks_on(pico.network) == 0
 
 
+@pytest.mark.slow
+def test_a_compiled_network_shows_its_features(small) -> None:
+    """Code that was compiled before a hook came calls no such hook."""
+    x = torch.randn(4, 3)
+    with torch.no_grad():
+        expected = features(small, x, 0.3, layers=["twice"])["twice"]
+        small.network.compile(backend="eager")
+        plain = small.given()(x, 0.3).output
+        torch.testing.assert_close(features(small, x, 0.3, layers=["twice"])["twice"], expected)
+        torch.testing.assert_close(small.given()(x, 0.3).output, plain)
+
+
 # Bad input
 
 

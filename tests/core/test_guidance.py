@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from scorekit.denoiser import Denoiser
 from scorekit.guidance import cfg, clipped, conjunction, interval, perp_neg, thresholded
 from scorekit.schedule import VP, Flow
 
@@ -95,6 +96,18 @@ def test_dynamic_thresholding_is_that_of_diffusers(counted, generator) -> None:
         rtol=1e-6,
         atol=1e-6,
     )
+
+
+def test_dynamic_thresholds_of_large_samples() -> None:
+    """More numbers than torch.quantile takes; of |x0| = 0, 1, ..., n - 1 the quantile is known."""
+    n = 2**24 + 3
+    score = Denoiser(lambda x, _: x, VP.cosine(), "x0", (n,)).given()
+    x = torch.arange(n, dtype=torch.float32)[None]
+    with torch.no_grad():
+        made = thresholded(score, 0.75)(x, 0.5).x0
+    # float32 holds whole numbers up to 2^24
+    torch.testing.assert_close(made[0, : n // 2], x[0, : n // 2] / (0.75 * (n - 1)))
+    assert made[0, -1] == 1
 
 
 # Perp-Neg

@@ -119,3 +119,12 @@ def test_another_schedule_is_refused() -> None:
         ValueError, match=r"^score must be on the schedule of the inversion, VP\(.*\), not on Flow\(steps=1000\)\.$"
     ):
         found.sample(there.given())
+
+
+@pytest.mark.parametrize("method", ["bdia", "ddim"])
+def test_the_step_that_is_not_finite_is_named(method: str) -> None:
+    broken = Denoiser(lambda x, t: x / (t < 500), Flow(), "flow", (3,))
+    with pytest.raises(
+        FloatingPointError, match=r"^invert\(\) gave values that are not finite in step \d of \d, to t = 0\.[5-8]"
+    ):
+        invert(broken.given(), torch.ones(1, 3), steps=8, method=method)

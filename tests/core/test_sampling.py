@@ -169,7 +169,7 @@ def test_large_numbers_are_finite() -> None:
 def test_on_a_device_it_is_read_at_the_end() -> None:
     """What a GPU does, on the CPU: sums are kept, and the first that is not finite names the step."""
     rows = plan("ddim", Flow(), grid(Flow(), 4))
-    watch = Watch(rows, "sample()", torch.device("meta"))
+    watch = Watch(rows.after, "sample()", torch.device("meta"))
     for index, value in enumerate((0.0, 1.0, math.inf, math.nan)):
         watch.see(index, torch.full((2, 3), value))
     with pytest.raises(FloatingPointError, match=r"in step 3 of 4, to t = 0\.25\.$"):

@@ -135,8 +135,8 @@ def test_first_order_solvers_are_one(mixture_on, schedule) -> None:
     other = plan("euler", schedule, levels)
     for name in ("a", "b", "c", "d"):
         assert torch.equal(getattr(one, name), getattr(other, name))
-    assert not one.stochastic
-    assert plan("ddpm", schedule, levels).stochastic
+    assert not one.d.any()
+    assert plan("ddpm", schedule, levels).d.any()
     # Euler on the probability-flow ODE in y = x / alpha against s = sigma / alpha, written out
     model, x = mixture_on(schedule), noise(3, 4) * float(torch.hypot(schedule.alpha(0.9), schedule.sigma(0.9)))
     alpha, sigma = schedule.alpha(levels), schedule.sigma(levels)

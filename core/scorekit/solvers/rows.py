@@ -80,10 +80,6 @@ class Plan:
         return len(self.t)
 
     @property
-    def stochastic(self) -> bool:
-        return bool((self.d != 0).any())
-
-    @property
     def remembers(self) -> bool:
         """Whether steps use estimates of earlier steps: a step ends with the row after which x is settled."""
         begins = torch.cat([self.settled.new_ones(1), self.settled[:-1]])
