@@ -9,6 +9,7 @@ so a step of a sampler, which is linear in x and x0, is one pass over x and one 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,7 @@ from scorekit.denoiser import Condition, Denoiser
 from scorekit.prediction import reading
 from scorekit.schedule import Level
 from scorekit.score import Score, Stop
-from scorekit.terms import Given
+from scorekit.terms import Given, Weight
 
 
 class Fields:
@@ -64,33 +65,46 @@ class Linear:
         return said
 
 
-def linear(score: Score, stop: Stop) -> Linear | None:
-    """The expression at a stop as numbers; None where it is no plain weighted sum there (Perp-Neg, thresholds, energies, a weight for each
+def linear(score: Score, stops: Sequence[Stop]) -> list[Linear | None]:
+    """The expression at stops as numbers; None where it is no plain weighted sum there (Perp-Neg, thresholds, energies, a weight for each
     sample), or where its networks say nothing of x0."""
-    sums, energies = score.active(stop.zeros)
-    if energies:
+    sums = {zeros: _sum_of(score, zeros) for zeros in {stop.zeros for stop in stops}}
+    return [_numbers(sums[stop.zeros], stop) for stop in stops]
+
+
+# Every network with its terms, and their weights.
+_Sum = tuple[tuple[Denoiser, tuple[Given, ...], tuple[Weight, ...]], ...]
+
+
+def _sum_of(score: Score, zeros: frozenset[int]) -> _Sum | None:
+    sums, energies = score.active(zeros)
+    if energies or not all(isinstance(term, Given) for _, term in sums):
         return None
-    weights: dict[object, float] = {}
-    for weight, term in sums:
-        number = stop.weights[id(weight)] if callable(weight) else weight
-        if not isinstance(term, Given) or isinstance(number, Tensor):
-            return None
-        weights[term.identity] = number
-    keep, take, calls = 0.0, [], []
+    weights = {term.identity: weight for weight, term in sums}
+    return tuple(
+        (denoiser, leaves, tuple(weights[leaf.identity] for leaf in leaves)) for denoiser, leaves in score.plan(zeros)
+    )
+
+
+def _numbers(parts: _Sum | None, stop: Stop) -> Linear | None:
+    keep, rest, take, calls = 0.0, 1.0, [], []
     try:
-        for denoiser, leaves in score.plan(stop.zeros):
+        for denoiser, leaves, weights in parts or ():
             level, scale = stop.own.get(id(denoiser), (stop.level, None))
             # Levels of `Score.along` are numbers; those of a call with t for each sample are not.
             if isinstance(level.alpha, Tensor) or isinstance(level.sigma, Tensor) or isinstance(scale, Tensor):
                 return None
             of_x, of_output = reading(denoiser.prediction, level.alpha, level.sigma)
-            for leaf in leaves:
-                keep += weights[leaf.identity] * of_x * (1.0 if scale is None else scale)
-                take.append(weights[leaf.identity] * of_output)
+            for weight in weights:
+                number = stop.weights[id(weight)] if callable(weight) else weight
+                if isinstance(number, Tensor):
+                    return None
+                keep += number * of_x * (1.0 if scale is None else scale)
+                rest -= number
+                take.append(number * of_output)
             calls.append(Call(denoiser, leaves, level, scale))
-        rest = 1 - sum(weights.values())
         # Scores that weigh more or less than one in all: eps, not x0, is their weighted sum.
         keep += rest / float(stop.level.alpha) if abs(rest) > 1e-9 else 0.0
     except ZeroDivisionError:
         return None
-    return Linear(keep, tuple(take), tuple(calls))
+    return Linear(keep, tuple(take), tuple(calls)) if calls else None

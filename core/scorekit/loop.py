@@ -43,14 +43,14 @@ class Loop:
     ) -> None:
         self.score, self.rows, self.caller = score, rows, caller
         self._table, self._corrector = rows.table(), corrector
-        asks = torch.tensor([row.evaluates for row in self._table])
-        stops = iter(score.along(rows.t[asks]) if asks.any() else ())
-        self._stops: list[tuple[Stop, Linear | None] | None] = []
-        for row in self._table:
-            stop = next(stops) if row.evaluates else None
-            # A learned variance is told by predictions alone.
-            plain = None if stop is None or row.upper != row.d else linear(score, stop)
-            self._stops.append(None if stop is None else (stop, plain))
+        asking = [row for row in self._table if row.evaluates]
+        stops = score.along(rows.t[torch.tensor([row.evaluates for row in self._table])]) if asking else []
+        # A learned variance is told by predictions alone.
+        made = (
+            (stop, plain if row.upper == row.d else None)
+            for row, stop, plain in zip(asking, stops, linear(score, stops), strict=True)
+        )
+        self._stops = [next(made) if row.evaluates else None for row in self._table]
         self._ends = score.along(rows.after) if corrector is not None else []
         self._alphas, self._sigmas = (f(rows.after).tolist() for f in (score.schedule.alpha, score.schedule.sigma))
         self._remembers = any(row.c != 0 or row.e != 0 for row in self._table)

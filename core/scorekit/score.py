@@ -135,7 +135,7 @@ class Score:
             return self.at(x, self.along(t[None])[0])
         t = t.to(x.device)
         theirs = {id(d): d.schedule.level(self._matched(d, t), x) for d in self._foreign}
-        return self.at(x, self._stop(t, self.schedule.level(t, x), theirs))
+        return self.at(x, self._stop(t, t, self.schedule.level(t, x), theirs))
 
     def along(self, t: Tensor) -> list[Stop]:
         """The levels t (n,) as stops for `at`: what depends on schedules and weights is worked out here, for all of them together, so
@@ -143,20 +143,23 @@ class Score:
         t = as_time(t).cpu()
         mine = self.schedule.levels(t, self.device)
         tables = {id(d): d.schedule.levels(self._matched(d, t), self.device) for d in self._foreign}
+        rows = zip(t.to(self.device).unbind(), t.unbind(), mine, strict=True)
         return [
-            self._stop(t[i], level, {key: table[i] for key, table in tables.items()}) for i, level in enumerate(mine)
+            self._stop(there, here, level, {key: table[i] for key, table in tables.items()})
+            for i, (there, here, level) in enumerate(rows)
         ]
 
     def _matched(self, other: Denoiser, t: Tensor) -> Tensor:
         """The t of equal log-SNR on another model's schedule."""
         return other.schedule.at_log_snr(self.schedule.log_snr(t))
 
-    def _stop(self, t: Tensor, level: Level, theirs: Mapping[int, Level]) -> Stop:
-        weights = {id(weight): _number(weight(t), self.device) for weight in self._functions()}
+    def _stop(self, there: Tensor, here: Tensor, level: Level, theirs: Mapping[int, Level]) -> Stop:
+        """there, here  the level on the device and where weights are worked out"""
+        weights = {id(weight): _number(weight(here), self.device) for weight in self._functions}
         # Equal SNR makes (alpha, sigma) of two schedules proportional; the norm is defined at both ends, their ratio is not.
         own = {key: (its, _norm(its) / _norm(level)) for key, its in theirs.items()}
         zeros = frozenset(key for key, weight in weights.items() if isinstance(weight, (int, float)) and weight == 0)
-        return Stop(t.to(self.device), level, weights, zeros, own)
+        return Stop(there, level, weights, zeros, own)
 
     def at(self, x: Tensor, stop: Stop) -> Prediction:
         """The prediction at x (B, ...) and a stop of this expression, from `along`."""
@@ -223,13 +226,11 @@ class Score:
             return base
         return Prediction("v", base.v + sum(pushes), base.x, base.alpha, base.sigma, base.range)
 
-    def _functions(self) -> Iterator[TimeWeight]:
+    @cached_property
+    def _functions(self) -> tuple[TimeWeight, ...]:
         """The weights of this expression, and of those inside it, that are functions of t."""
-        for weight, term in self.terms:
-            if not isinstance(weight, (int, float)):
-                yield weight
-            for score in term.inside:
-                yield from score._functions()
+        mine = tuple(weight for weight, _ in self.terms if not isinstance(weight, (int, float)))
+        return mine + tuple(weight for _, term in self.terms for score in term.inside for weight in score._functions)
 
     def active(self, zeros: frozenset[int]) -> _Active:
         """The terms whose weight is not the number zero: those that are summed, and the energies that act on the sum."""

@@ -40,7 +40,7 @@ def signals(stop: threading.Event) -> Iterator[None]:
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.set()
-        theirs = before[number]
+        theirs = before[signal.Signals(number)]
         if number == signal.SIGTERM and callable(theirs):
             theirs(number, frame)
 
