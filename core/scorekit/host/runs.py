@@ -137,7 +137,7 @@ def settle(
     Run.load(path)  # a folder that is none gets no lock file
     with locked(path):
         run = Run.load(path)
-        if run.record["status"] in ("queued", "running"):
+        if run.record["status"] in ("queued", "running", "interrupted"):
             if run.record["status"] == "running" and (steps := run.progress()):
                 run.record["time"]["seconds"] = round(run.record["time"]["seconds"] + steps[-1]["elapsed"], 3)
             _end(run, lambda _: None, status, error)
