@@ -57,7 +57,7 @@ class TextToSVG(Application):
         every = max(1, painter.total // PREVIEWS)
         for step in range(first, painter.total):
             if step * params.film_frames // painter.total >= len(frames):
-                frames.append(shot(painter.art))
+                frames.append(shot(painter))
             report = painter.step(step)
             if step % every == 0:
                 ctx.preview(painter.picture)
@@ -76,7 +76,7 @@ class TextToSVG(Application):
         picture = best.picture(params.picture_size)
         ctx.save("icon.png", picture)
         ctx.preview(picture)
-        ctx.save("film.mp4", lambda path: film(path, painter.art, frames, best.index, picture, params.picture_size))
+        ctx.save("film.mp4", lambda path: film(path, frames, best.index, picture, params.picture_size))
         ctx.save("summary.json", {"prompt": params.prompt, "asked": painter.guidance.text, **best.summary()})
         ctx.metric("paths", best.paths)
         ctx.metric("bytes", len(best.text.encode()))

@@ -63,7 +63,7 @@ def finish(painter: "Painter") -> list[Result]:
         kept = drawing if p.style == "pixel-art" else simplified(drawing, p.tolerance)
         text = svg(kept, title, description)
         try:
-            made.append((index, text, read_svg(text.encode())))
+            made.append((index, text, read_svg(text.encode(), bounded=False)))
         except SvgError:  # nothing was drawn
             continue
     if not made:

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from scorekit.denoiser import Denoiser
 from scorekit.distillation import Timesteps
@@ -12,19 +13,22 @@ from scorekit_text_to_svg.art import Art
 from scorekit_text_to_svg.augment import warped
 from scorekit_text_to_svg.drawing import Drawing
 from scorekit_text_to_svg.guidance import Guidance
-from scorekit_text_to_svg.live import line_drawing, outside, worst_regions
+from scorekit_text_to_svg.live import CutOut, cut_out, mismatch, silhouette, worst_regions
+from scorekit_text_to_svg.outlines import outlined
 from scorekit_text_to_svg.parameters import TextToSVGParams
 from scorekit_text_to_svg.path_art import PathArt, batched
 from scorekit_text_to_svg.pixel_art import PixelArt
-from scorekit_text_to_svg.rasterise import over, refuse_absent
+from scorekit_text_to_svg.rasterise import over, refuse_absent, render
 from scorekit_text_to_svg.templates import template
+from scorekit_text_to_svg.visibility import simplified
 
 HARDEN = (0.55, 0.75)  # shares of the distillation from scratch between which paths become solid or go
 COLOURS_AT = 0.75  # share of it after which colours come from the palette
 FIT_COLOURS_AT = 0.8  # the same of the fit to a sample, where nothing comes after it
 GENTLY = 0.4  # step sizes of the distillation of what is a drawing already
+LINE_TOLERANCE = 0.025  # as the parameter `tolerance`, for shapes that lines are drawn around
+FIT_SIZE = 128  # px of the largest sample that is fitted: a few dozen shapes say no more
 FIT = 10.0  # weight of the fit beside the regularisers
-SPILT = 0.1  # and, in it, of paint on the background
 WHITE = (1.0, 1.0, 1.0)
 
 
@@ -57,7 +61,8 @@ class Painter:
         self.total = self.fitting + p.distillation_steps
         self.fresh = p.start == "scratch" and init is None  # begins with random paths
         self.targets: Tensor | None = None  # (B, 3, s, s), what the fit goes to
-        self._outside: Tensor | None = None  # follows from the targets
+        self._objects: list[CutOut] = []  # what is drawn there; follows from the targets
+        self.lines = p.style == "sketch" and p.from_sample  # around shapes
         self.stages = _stages(p.paths)
         refuse_absent(p.rasteriser)
         self.art = self._first_art(init)
@@ -81,7 +86,16 @@ class Painter:
         """One drawing as it stands, on white: (3, size, size)."""
         with torch.no_grad():
             white = torch.tensor(WHITE, device=self.model.device)
+            if self.lines:
+                return render(self.drawing(index), size, white)[0].clamp(0, 1).cpu()
             return over(self.art.layers(size), white)[index].clamp(0, 1).cpu()
+
+    def drawing(self, index: int) -> Drawing:
+        """One drawing as it stands, a batch of one: a sketch after a sample is the outlines of what is optimised."""
+        drawing = self.art.drawing(index)
+        if not self.lines:
+            return drawing
+        return outlined(simplified(drawing, LINE_TOLERANCE), self.params.paths)
 
     @torch.no_grad()
     def finished(self) -> list[Drawing]:
@@ -89,7 +103,7 @@ class Painter:
         self.art.hardness = 1.0
         if self.art.assigned is None:
             self.art.limit_colours()
-        return [self.art.drawing(index) for index in range(len(self.art))]
+        return [self.drawing(index) for index in range(len(self.art))]
 
     def state(self) -> dict[str, Any]:
         """Everything that the next step depends on, besides the generators that the host keeps."""
@@ -119,7 +133,7 @@ class Painter:
                 p.grid,
                 p.palette,
             )
-        form = template(p.style)
+        form = template("flat" if self.lines else p.style)
         made = PathArt.random(form, p.paths, p.drawings, p.palette, self.views, None)
         art = PathArt(
             made.current().detach().to(self.model.device), form, p.palette, shown=0 if p.from_sample else None
@@ -133,8 +147,8 @@ class Painter:
         pictures = self.guidance.samples(p.candidates, self.generator)
         if p.candidates > p.drawings:
             pictures = pictures[self.guidance.errors(pictures).argsort()[: p.drawings]]
-        if p.style == "sketch":
-            pictures = torch.stack([line_drawing(picture) for picture in pictures])
+        if max(pictures.shape[-2:]) > FIT_SIZE:
+            pictures = interpolate(pictures, (FIT_SIZE, FIT_SIZE), mode="area")
         return pictures
 
     def _fit(self, step: int) -> dict[str, float]:
@@ -144,34 +158,31 @@ class Painter:
         assert targets is not None
         each = self.fitting / len(self.stages)
         stage = min(int(step / each), len(self.stages) - 1)
-        white = torch.tensor(WHITE, device=self.model.device)
         if step == math.ceil(stage * each):
             self._add(art, targets, self.stages[stage])
         if step == int(FIT_COLOURS_AT * self.fitting) and not self.params.distillation_steps:
             art.limit_colours()
         within = min(1.0, step / each - stage)
         layered = art.layers(targets.shape[-1])
-        error = (over(layered, white) - targets).square().mean()
-        # White paint on the white background does not show, and would before any other.
-        spilt = ((1 - layered[:, 3]).square() * self._background(targets)).mean()
-        loss = FIT * (error + SPILT * spilt) + self._penalty()
+        pairs = zip(self._cut_outs(targets), layered, strict=True)
+        error = torch.stack([mismatch(target, drawn) for target, drawn in pairs]).mean()
+        loss = FIT * error + self._penalty()
         art.step(loss, self.params.lr * (1 - 0.7 * within))
         return {"loss": float(loss.detach()), "paths": art.shown, "fit": float(error.detach().sqrt())}
 
-    def _background(self, targets: Tensor) -> Tensor:
-        """Where the samples show their white background: (B, s, s)."""
-        if self._outside is None:
-            self._outside = torch.stack([outside(target) for target in targets]).to(targets)
-        return self._outside
+    def _cut_outs(self, targets: Tensor) -> list[CutOut]:
+        if not self._objects:
+            self._objects = [cut_out(target) for target in targets]
+        return self._objects
 
     @torch.no_grad()
     def _add(self, art: PathArt, targets: Tensor, count: int) -> None:
-        first = art.shown
-        white = torch.tensor(WHITE, device=self.model.device)
-        drawn = over(art.layers(targets.shape[-1]), white) if first else torch.ones_like(targets)
-        thin = self.params.style == "sketch"
-        for index in range(len(art)):
-            art.put(index, first, worst_regions(targets[index], drawn[index], count, thin), count)
+        """The first path is for the whole object, so that nothing shines through between the others."""
+        first, size = art.shown, targets.shape[-1]
+        drawn = art.layers(size) if first else None
+        for index, target in enumerate(self._cut_outs(targets)):
+            regions = [silhouette(target)] if drawn is None else worst_regions(target, drawn[index], count)
+            art.put(index, first, regions, count)
         art.shown = first + count
 
     def _distil(self, step: int) -> dict[str, float]:

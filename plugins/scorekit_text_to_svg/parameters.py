@@ -33,7 +33,7 @@ class TextToSVGParams(Params):
         None,
         ge=0,
         le=100_000,
-        description="Steps of score distillation; default: 300 from scratch, 60 after a sample, none for its sketch.",
+        description="Steps of score distillation; default: 300 from scratch, 60 after a sample.",
     )
     guidance: float = Field(4.0, ge=0, le=500, description="Classifier-free guidance; 4 for pico-image, 100 for SD.")
     drawings: int = Field(
@@ -140,8 +140,6 @@ class TextToSVGParams(Params):
         """`steps`, or its default."""
         if self.steps is not None:
             return self.steps
-        if self.from_sample and self.style == "sketch":
-            return 0  # lines follow the sample's edges; the score, which knows solid objects, would fill them in
         return 300 if self.start == "scratch" and self.init is None else 60
 
     @property

@@ -30,7 +30,7 @@ class SvgError(ValueError):
     """Why a file is not read; one sentence."""
 
 
-def read_svg(data: bytes) -> Drawing:
+def read_svg(data: bytes, bounded: bool = True) -> Drawing:
     """The drawing in an SVG file, fitted into the square canvas with its proportions kept, in the middle.
 
     Reads path, rect, circle, ellipse, line, polyline, polygon and groups with transforms; fill, stroke, stroke-width and opacities as
@@ -38,12 +38,14 @@ def read_svg(data: bytes) -> Drawing:
     joins are taken as round. Contours under the even-odd rule are turned so that the nonzero rule shows the same, where they do not
     cross each other.
 
+    bounded  refuse what is too much; False for files of our own, which may hold any number of squares
+
     Raises SvgError for what is no SVG, is too much (4 MB, 2000 paths, 50,000 segments, 64 levels), refers to something outside, holds
     scripts, entities or event handlers, or draws by means that are not listed here.
     """
-    if len(data) > MOST_BYTES:
+    if bounded and len(data) > MOST_BYTES:
         raise SvgError(f"the file has {len(data):,} bytes; at most {MOST_BYTES:,} are read.")
-    reader = _Reader()
+    reader = _Reader(bounded)
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
@@ -73,7 +75,8 @@ class _Style:
 class _Reader:
     """Collects paths from the events of one document."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounded: bool = True) -> None:
+        self.bounded = bounded
         self.paths: list[Path] = []
         self.segments = 0
         self.stack: list[_Style] = []
@@ -169,6 +172,8 @@ class _Reader:
     def _add(self, path: Path, count: int) -> None:
         self.segments += count
         self.paths.append(path)
+        if not self.bounded:
+            return
         if len(self.paths) > MOST_PATHS:
             raise SvgError(f"the file has more than {MOST_PATHS} paths.")
         if self.segments > MOST_SEGMENTS:

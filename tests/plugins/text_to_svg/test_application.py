@@ -96,6 +96,7 @@ def test_a_run_from_random_paths_finds_the_disc(tmp_path: Path) -> None:
         {"style": "flat", "start": "scratch", "steps": 12, "replace_every": 2},
         {"style": "pixel-art", "start": "scratch", "steps": 8},
         {"style": "low-poly", "drawings": 2},
+        {"style": "sketch", "drawings": 2},
     ],
 )
 def test_a_resumed_run_ends_as_the_uninterrupted_one(tmp_path: Path, params: dict[str, Any]) -> None:
@@ -229,3 +230,58 @@ def test_a_drawing_that_dissolves_is_reported(tmp_path: Path) -> None:
 def test_bad_parameters_are_named(params: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         TextToSVGParams(**params)
+
+
+def test_a_latent_model_from_disk_draws_and_its_codec_passes_gradients_in_float32(tmp_path: Path) -> None:
+    """A random Stable Diffusion in miniature: nothing to be seen in its drawings, but every part of the way is walked."""
+    from small_models import saved, stable_diffusion
+
+    from scorekit.models import load
+    from scorekit.models.codecs import VAECodec
+    from scorekit_text_to_svg.optimise import Painter
+
+    _, folder = saved(stable_diffusion("epsilon"), tmp_path / "tiny-sd")
+    model = load(str(folder), dtype=torch.bfloat16)
+    assert isinstance(model.codec, VAECodec)
+    assert model.codec.vae.dtype == torch.float32
+    params = TextToSVGParams(**{**QUICK, "prompt": "a red mushroom", "start": "scratch", "steps": 3, "drawings": 2})
+    painter = Painter(model, params, 0, torch.Generator().manual_seed(0))
+    painter.begin()
+    # The gradient of latents with respect to points, against differences through rasteriser and autoencoder.
+    points = painter.art.values["points"]
+    weight = torch.randn(
+        model.encode(painter.art.layers(painter.size)[:, :3]).shape, generator=torch.Generator().manual_seed(1)
+    )
+
+    def total() -> torch.Tensor:
+        return (model.encode(painter.art.layers(painter.size)[:, :3]).double() * weight).sum()
+
+    (slope,) = torch.autograd.grad(total(), points)
+    assert slope.dtype == torch.float32
+    assert slope.isfinite().all()
+    way = slope / slope.norm()
+    with torch.no_grad():
+        points.add_(1e-3 * way)
+        ahead = float(total())
+        points.sub_(2e-3 * way)
+        behind = float(total())
+        points.add_(1e-3 * way)
+    assert (ahead - behind) / 2e-3 == pytest.approx(float(slope.norm()), rel=0.1)
+    before = points.detach().clone()
+    for step in range(painter.total):
+        painter.step(step)
+    assert float((points.detach() - before).abs().max()) > 1e-3
+    assert all(value.isfinite().all() for value in painter.art.values.values())
+
+    extras: list[dict[str, Any]] = [{"start": "live"}, {"method": "vsd", "start": "scratch", "drawings": 2, "steps": 2}]
+    for extra in extras:
+        out = tmp_path / extra["start"]
+        done = run(out, model=str(folder), prompt="a red mushroom", guidance=7.5, **extra)
+        assert done.status == "done", done.error
+        assert (out / "icon.svg").read_text().count("<path") >= 1
+
+
+def test_pixel_art_of_more_squares_than_a_foreign_file_may_have_is_written(tmp_path: Path) -> None:
+    done = run(tmp_path / "run", style="pixel-art", grid=64, palette=None, start="scratch", steps=1, film_frames=2)
+    assert done.status == "done", done.error
+    assert done.record["metrics"]["paths"] > 2000

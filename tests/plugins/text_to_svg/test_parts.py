@@ -10,12 +10,13 @@ from svg_pictures import blobs, circle, polygon
 from scorekit_text_to_svg import regularisers
 from scorekit_text_to_svg.augment import warped
 from scorekit_text_to_svg.drawing import Drawing
-from scorekit_text_to_svg.live import outside, worst_regions
+from scorekit_text_to_svg.live import cut_out, mismatch, outside, silhouette, worst_regions
 from scorekit_text_to_svg.outline import Paint, Path, Subpath, assemble
+from scorekit_text_to_svg.outlines import outlined
 from scorekit_text_to_svg.palette import palette
 from scorekit_text_to_svg.path_art import PathArt
 from scorekit_text_to_svg.pixel_art import rectangles
-from scorekit_text_to_svg.rasterise import layers, render
+from scorekit_text_to_svg.rasterise import layers, over, render
 from scorekit_text_to_svg.templates import template
 from scorekit_text_to_svg.visibility import simplified, visible_area
 
@@ -75,17 +76,67 @@ def test_the_worst_regions_are_the_shapes_that_are_not_drawn_the_largest_first()
     disc = assemble([Path([circle(0.3, 0.35, 0.2)], Paint((0.9, 0.1, 0.1)))])
     bar = polygon([(0.55, 0.7), (0.95, 0.7), (0.95, 0.8), (0.55, 0.8)], (0.1, 0.1, 0.9))
     target = render(Drawing.of([disc, bar]), 64, WHITE)[0]
-    first, second = worst_regions(target, torch.ones_like(target), 2)
+    nothing = torch.cat([torch.zeros(3, 64, 64), torch.ones(1, 64, 64)])
+    first, second = worst_regions(cut_out(target), nothing, 2)
     torch.testing.assert_close(first.centre, torch.tensor([0.3, 0.35]), atol=0.01, rtol=0)
     torch.testing.assert_close(first.radii, torch.tensor([0.2, 0.2]), atol=0.015, rtol=0)
     torch.testing.assert_close(first.colour, torch.tensor([0.9, 0.1, 0.1]), atol=0.02, rtol=0)
     torch.testing.assert_close(second.centre, torch.tensor([0.75, 0.75]), atol=0.01, rtol=0)
     assert abs(math.sin(float(second.angle))) < 0.05
     assert float(second.radii[0]) > 3 * float(second.radii[1])
-    assert worst_regions(target, target, 4) == []
-    only = worst_regions(target, render(disc, 64, WHITE)[0], 4)
+    assert worst_regions(cut_out(target), layers(Drawing.of([disc, bar]), 64)[0], 4) == []
+    only = worst_regions(cut_out(target), layers(disc, 64)[0], 4)
     assert len(only) == 1
     torch.testing.assert_close(only[0].centre, second.centre)
+
+
+def test_an_object_is_cut_out_of_its_white_background_with_soft_borders_and_white_parts() -> None:
+    disc = assemble([Path([circle(0.5, 0.5, 0.35)], Paint((0.2, 0.3, 0.8)))])
+    spot = assemble([Path([circle(0.5, 0.5, 0.12)], Paint((0.95, 0.95, 0.95)))])
+    both = Drawing.of([disc, spot])
+    true = layers(both, 48)[0]
+    found = cut_out(over(true[None], WHITE)[0])
+    torch.testing.assert_close(found.layers, true, atol=0.03, rtol=0)
+    torch.testing.assert_close(found.over(0.0), over(true[None], torch.zeros(3))[0], atol=0.03, rtol=0)
+    # Paint is shaded; what is as white as the paper may be a hole, and is the same drawn either way.
+    assert not found.unknown.any()
+    white = replace(spot, colour=torch.ones(1, 1, 3))
+    ring = assemble([Path([circle(0.5, 0.5, 0.35), circle(0.5, 0.5, 0.12, False)], Paint((0.2, 0.3, 0.8)))])
+    seen = cut_out(render(Drawing.of([disc, white]), 48, WHITE)[0])
+    for drawing in (Drawing.of([disc, white]), ring):
+        assert float(mismatch(seen, layers(drawing, 48)[0]).max()) < 1e-3
+    assert float(mismatch(seen, layers(disc, 48)[0]).mean()) > 0.01
+    assert float(mismatch(seen, layers(assemble([]), 48)[0]).mean()) > 0.1
+    whole = silhouette(found)
+    torch.testing.assert_close(whole.centre, torch.tensor([0.5, 0.5]), atol=0.01, rtol=0)
+    torch.testing.assert_close(whole.radii, torch.tensor([0.35, 0.35]), atol=0.015, rtol=0)
+
+
+def test_lines_are_drawn_around_shapes_where_no_other_shape_hides_them() -> None:
+    disc = assemble([Path([circle(0.4, 0.5, 0.3)], Paint((1.0, 0.2, 0.2)))])
+    card = polygon([(0.5, 0.1), (0.95, 0.1), (0.95, 0.9), (0.5, 0.9)], (0.2, 0.4, 1.0))
+    lines = outlined(Drawing.of([disc, card]), 8)
+    assert lines.paths == 2
+    assert bool(lines.topology.stroked.all())
+    arc = lines.only(torch.tensor([True, False]))
+    places = arc.points[0, arc.topology.segments[:, [0, 3]]].flatten(0, 1)
+    torch.testing.assert_close(
+        (places - torch.tensor([0.4, 0.5])).square().sum(1).sqrt(), torch.full((len(places),), 0.3)
+    )
+    assert float(places[:, 0].min()) == pytest.approx(0.1, abs=1e-4)
+    assert float(places[:, 0].max()) == pytest.approx(0.5, abs=0.02)  # it meets the card and does not go under it
+    rest = lines.only(torch.tensor([False, True]))
+    assert bool(rest.topology.straight.all())
+    assert len(rest.topology.segments) == 4
+    # Of two shapes with a common border, that border is one line; of one that is wholly hidden there is none.
+    assert outlined(Drawing.of([replace(disc, colour=disc.colour * 0.5), disc]), 8).paths == 1
+    assert outlined(Drawing.of([disc, card]), 1).paths == 1
+    # Between shapes of one colour there is none either: a lens on the rim of the disc adds to the line around both.
+    lens = assemble([Path([circle(0.7, 0.5, 0.12)], Paint((1.0, 0.2, 0.2)))])
+    both = outlined(Drawing.of([disc, lens]), 8)
+    ends = both.points[0, both.topology.segments[:, [0, 3]]].flatten(0, 1)
+    assert both.paths == 2
+    assert float((ends - torch.tensor([0.4, 0.5])).square().sum(1).sqrt().min()) > 0.29
 
 
 def test_white_inside_an_object_is_not_its_background() -> None:
@@ -98,8 +149,8 @@ def test_white_inside_an_object_is_not_its_background() -> None:
 
 def test_visible_area_counts_what_is_seen_of_a_path() -> None:
     square = polygon([(0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5)])
-    over = polygon([(0.0, 0.0), (0.25, 0.0), (0.25, 0.5), (0.0, 0.5)])
-    both = Drawing.of([square, over])
+    cover = polygon([(0.0, 0.0), (0.25, 0.0), (0.25, 0.5), (0.0, 0.5)])
+    both = Drawing.of([square, cover])
     torch.testing.assert_close(visible_area(both), torch.tensor([[0.125, 0.125]]))
     half = replace(both, opacity=torch.tensor([[1.0, 0.5]]))
     torch.testing.assert_close(visible_area(half), torch.tensor([[0.1875, 0.0625]]))
