@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --upgrade pip uv
 	$(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --editable '.[all,dev]'
 	@$(BIN)/python -c 'import ctypes.util as u; \
-	  need = {"GL": "libgl1", "EGL": "libegl1", "glib-2.0": "libglib2.0-0"}; \
+	  need = {"GL": "libgl1", "EGL": "libegl1", "EGL_mesa": "libegl-mesa0", "glib-2.0": "libglib2.0-0"}; \
 	  lack = [package for library, package in need.items() if not u.find_library(library)]; \
 	  lack and print("Missing Debian packages (OpenCV and simulators want them): " + " ".join(lack))'
 	@touch $(STAMP)

@@ -106,21 +106,24 @@ class Desk:
 
     def submit(
         self,
-        application: str,
+        application: str | type[Application],
         parameters: Mapping[str, Any] | None = None,
         *,
         model: str | None = None,
         seed: int = 0,
         device: str = "auto",
     ) -> str:
-        """Put a job into the line; returns its id."""
+        """Put a job into the line; returns its id.
+
+        application  its class, or its name: where an application and a training recipe share one, the application's
+        """
         app, (given,) = self._checked(application, [dict(parameters or {})], model)
         self.studio.rate.take(self.user.id)
         return self.studio.queue.submit(self.user.id, app, given, model=model, seed=seed, device=device)
 
     def sweep(
         self,
-        application: str,
+        application: str | type[Application],
         parameters: Mapping[str, Any],
         axes: Mapping[str, Sequence[Any]],
         *,
@@ -139,7 +142,7 @@ class Desk:
 
     def need(
         self,
-        application: str,
+        application: str | type[Application],
         parameters: Mapping[str, Any] | None = None,
         *,
         model: str | None = None,
@@ -156,11 +159,11 @@ class Desk:
         return uploads.keep(self.studio.store, self.studio.limits, self.user.id, name, content)
 
     def _checked(
-        self, application: str, grid: Sequence[dict[str, Any]], model: str | None
+        self, application: str | type[Application], grid: Sequence[dict[str, Any]], model: str | None
     ) -> tuple[type[Application], Sequence[dict[str, Any]]]:
         """The class, and parameters that this person may give: texts of bounded length, files of their own."""
         self._refuse_full()
-        app = self.studio.registry().get(application)
+        app = application if isinstance(application, type) else self.studio.registry().get(application)
         if model is not None and not self.user.local:
             self._refuse_model(model)
         most = self.studio.limits.text_characters

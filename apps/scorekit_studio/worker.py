@@ -140,11 +140,11 @@ class Worker:
     def _application(self, job: Job) -> type[Application]:
         """The class; looked for anew if it is not known, as a plugin may have been installed since."""
         try:
-            return self._registry.get(job.application)
+            return self._registry.get(job.application, job.kind)
         except ParameterError:
             importlib.invalidate_caches()
             self._registry = registry.discover(strict=False)
-            return self._registry.get(job.application)
+            return self._registry.get(job.application, job.kind)
 
     def _make_room(self, job: Job) -> None:
         """Unload models if this job needs their memory. ParameterError if it would not fit even then."""

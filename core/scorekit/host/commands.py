@@ -168,7 +168,8 @@ def resume_run(context: typer.Context, kind: Kind, resume: str | None, as_json: 
     if resume is None:
         known = ", ".join(sorted(registry.applications(kind))) or "none is installed"
         raise ParameterError(f"scorekit {VERBS[kind]} needs a name ({known}) or --resume DIR")
-    application = registry.get(Run.load(resume).application)
+    record = Run.load(resume).record
+    application = registry.get(record["application"], record["kind"])
     return start(application, None, as_json, quiet, out=resume, resume=True)
 
 

@@ -74,17 +74,27 @@ class Registry:
     hooks: Any = field(repr=False)
 
     def applications(self, kind: Kind | None = None) -> dict[str, type[Application]]:
-        """Name to class of all that can be used (of one kind)."""
-        return {r.name: r.app for r in self.rows if r.usable and r.app and kind in (None, r.kind)}
+        """Name to class of all that can be used (of one kind). Of both kinds: where an application and a training recipe share a name, the
+        application."""
+        rows = sorted(self.rows, key=lambda r: r.kind == "application")
+        return {r.name: r.app for r in rows if r.usable and r.app and kind in (None, r.kind)}
 
     def row(self, name: str, kind: Kind | None = None) -> Row:
-        """The row of an application that can be used.
+        """The row of an application that can be used: of this kind, or the application where both kinds have the name.
 
         Raises ParameterError: with its reason if it is broken, with the right verb if it is of the other kind, else
         with close matches and the known names.
         """
-        row = next((r for r in self.rows if r.name == name and r.app and r.usable), None)
-        row = row or next((r for r in self.rows if r.name == name), None)
+        named = [r for r in self.rows if r.name == name]
+        row = min(
+            named,
+            key=lambda r: (
+                kind is not None and r.kind not in (kind, None),
+                not (r.usable and r.app),
+                r.kind == "training",
+            ),
+            default=None,
+        )
         if row and not row.usable:
             raise ParameterError(f"{name} cannot be used: {row.reason}")
         if row and kind not in (None, row.kind):
@@ -119,7 +129,7 @@ def discover(plugins: Iterable[EntryPoint] | None = None, strict: bool | None = 
     rows: list[Row] = []
     models: dict[str, ModelSpec] = {}
     for entry in ordered:
-        rows += _load(entry, shared, models, taken={r.name: r for r in rows if r.usable})
+        rows += _load(entry, shared, models, taken={(r.name, r.kind): r for r in rows if r.usable})
     broken = [f"{r.name}: {r.reason}" for r in rows if not r.usable]
     if broken and (os.environ.get("SCOREKIT_PLUGINS_STRICT") == "1" if strict is None else strict):
         raise PluginError("; ".join(broken))
@@ -137,7 +147,10 @@ def _distribution(entry: EntryPoint) -> tuple[str, str]:
 
 
 def _load(
-    entry: EntryPoint, shared: pluggy.PluginManager, models: dict[str, ModelSpec], taken: dict[str, Row]
+    entry: EntryPoint,
+    shared: pluggy.PluginManager,
+    models: dict[str, ModelSpec],
+    taken: dict[tuple[str, Kind | None], Row],
 ) -> list[Row]:
     """Rows of one entry point; adds its hooks to `shared` and its models to `models` if all is well."""
     began = time.perf_counter()
@@ -177,7 +190,9 @@ def _load(
         return [row(None, _load_reason(error), traceback.format_exc())]
     rows: list[Row] = []
     for app, reason in reasons:
-        first = next((r for r in rows if r.name == app.name), None) or taken.get(app.name) if not reason else None
+        # An application and the recipe that trains its models may share a name: `scorekit run` and `scorekit train` tell them apart.
+        same = taken | {(r.name, r.kind): r for r in reversed(rows)}
+        first = same.get((app.name, app.kind)) if not reason else None
         if first:
             reason = f"the name {app.name!r} is already taken by {first.distribution or first.plugin} ({first.module})"
         rows.append(row(app, reason))

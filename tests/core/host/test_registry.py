@@ -97,6 +97,17 @@ def test_the_second_of_a_name_is_told_who_has_it(entry: Any) -> None:
     assert registry.get("good").__module__ == "first"
 
 
+def test_an_application_and_a_recipe_may_share_a_name(entry: Any) -> None:
+    recipe = GOOD.replace("    def run", '    kind = "training"\n    def run')
+    for sources in ((GOOD, recipe), (recipe, GOOD)):
+        registry = discover([entry(f"plugin{i}", s + HOOKS) for i, s in enumerate(sources)], strict=False)
+        assert all(row.usable for row in registry.rows)
+        assert registry.get("good").kind == registry.get("good", "application").kind == "application"
+        assert registry.get("good", "training").kind == "training"
+        assert registry.applications()["good"].kind == "application"
+        assert set(registry.applications("training")) == {"good"}
+
+
 def test_an_entry_point_may_name_the_class(entry: Any) -> None:
     assert list(discover([entry("direct", GOOD, ":Good")], strict=False).applications()) == ["good"]
 
