@@ -37,8 +37,8 @@ def curves(plans: np.ndarray, low: Sequence[float], high: Sequence[float]) -> np
         axes.set_title(f"action {index}", fontsize=9)
         axes.set_xlabel("step of the plan", fontsize=8)
         axes.tick_params(labelsize=7)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def spread(positions: np.ndarray) -> float:

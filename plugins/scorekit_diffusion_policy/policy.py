@@ -34,6 +34,8 @@ from scorekit_diffusion_policy.reading import read_history, refuse_world
 
 Array = np.ndarray[Any, Any]
 Cost = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
+# Above this level x says next to nothing of the plan behind it, and the push of a cost, which grows as sigma^2 / alpha, tears it apart.
+LED_BELOW = 0.8
 MOST_SAMPLERS = 8  # that are kept, for as many sizes of batch
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 EMBEDDED = Path(__file__).parent / "policies"
@@ -119,7 +121,8 @@ class Policy:
         """A copy that plans toward low cost: goals, rewards, obstacles.
 
         cost   cost(actions (B, horizon, A) in the world's units, history) -> (B,), differentiable
-        scale  weight of the cost: plans are drawn as from p(plan) exp(-scale cost), approximately (see `scorekit.score.energy`)
+        scale  weight of the cost: plans are drawn as from p(plan) exp(-scale cost), approximately (see `scorekit.score.energy`); it acts at
+               levels up to 0.8
 
         Raises ValueError for a policy trained by regression, which has no density to be led in.
         """
@@ -144,7 +147,8 @@ class Policy:
         score = self._score_under(self._read(history))
         if self._cost is not None:
             cost, scale = self._cost
-            score = score + energy(lambda x0: cost(self.model.representation.decode(x0, history), history), scale)
+            of_plan = energy(lambda x0: cost(self.model.representation.decode(x0, history), history), scale)
+            score = score + (lambda t: 1.0 * (t <= LED_BELOW)) * of_plan
         return score
 
     def plan(

@@ -65,7 +65,7 @@ def write_parquet(path: Path, rows: Sequence[Row]) -> None:
             ("error", pa.string()),
         ]
     )
-    pq.write_table(pa.Table.from_pylist([row.cells() for row in rows], schema=schema), path)  # type: ignore[no-untyped-call]
+    pq.write_table(pa.Table.from_pylist([row.cells() for row in rows], schema=schema), path)
 
 
 def summary(rows: Sequence[Row]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from scorekit.denoiser import Denoiser
 from scorekit.schedule import VP
 from scorekit_diffusion_policy.chunking import hold_weights
 from scorekit_diffusion_policy.config import SamplingConfig
+from scorekit_diffusion_policy.environments import make
+from scorekit_diffusion_policy.goals import toward
 from scorekit_diffusion_policy.policy import Policy, embedded_policies, load_policy
 
 
@@ -133,6 +135,23 @@ def test_guidance_leads_toward_low_cost_and_no_further() -> None:
     assert 0.8 < means[-1] < 1.05
     # exp(-2 (a - 1)^2) has the variance of N(.3, .5^2): their product has its mean half way. Leading by E[x0] overshoots it.
     assert means[2] == pytest.approx(0.65, abs=0.15)
+
+
+def test_a_goal_leads_plans_and_leaves_them_whole() -> None:
+    """Of the embedded policy: ends come nearer as the scale grows, and actions stay as near to each other as they were."""
+    policy = load_policy("pico-pusht")
+    world = make("pusht", policy.observations)
+    state = world.reset(seed=3)[0]["state"]
+    world.close()
+    seen, goal = {"state": np.repeat(np.stack([state] * 2)[None], 16, 0)}, (450.0, 60.0)
+    steps, misses = [], []
+    for scale in (0.0, 3.0, 10.0):
+        plans = policy.with_guidance(toward("pusht", goal), scale).plan(seen, torch.Generator().manual_seed(0))
+        steps.append(np.linalg.norm(np.diff(plans, axis=1), axis=-1).mean())
+        misses.append(np.linalg.norm(plans[:, -1] - goal, axis=-1).mean())
+    assert misses == sorted(misses, reverse=True)
+    assert misses[-1] < misses[0] - 40
+    assert max(steps) < 1.3 * steps[0]
 
 
 @pytest.mark.parametrize("half", [True, False])
