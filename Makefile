@@ -48,9 +48,11 @@ bench: $(STAMP)
 	$(BIN)/python -m scorekit.zoo.evaluate --out runs/eval-pico --count 2 --steps 15 --guidance 4
 	$(BIN)/python tests/benchmarks/text_to_3d.py --out runs/bench-model
 	$(BIN)/python tests/benchmarks/text_to_3d.py --out runs/bench-exact --score exact
-	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/sampling.py --report runs/bench-sampling.json
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/sampling.py --sizes identity policy tiny pico --report runs/bench-sampling.json
 	$(BIN)/python tests/benchmarks/rasteriser.py
 	$(BIN)/python tests/benchmarks/text_to_svg.py --out runs/bench-svg
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/policy.py --report runs/bench-policy.json
+	$(BIN)/python tests/benchmarks/policy_quality.py --out runs/policy-quality --train --sections pusht
 
 clean:
 	rm -rf $(VENV) build *.egg-info
