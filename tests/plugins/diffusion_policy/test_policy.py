@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -286,3 +288,12 @@ def test_a_line_is_learned(tmp_path: Path) -> None:
     plan = policy.plan({"state": seen}, torch.Generator().manual_seed(0))
     # The first action is told by what is seen, the others are of other numbers.
     np.testing.assert_allclose(plan[:, 0, 0], -0.5 * seen[:, 0, 0], atol=0.1)
+
+
+def test_the_readmes_three_lines_run() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    example = next(block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "load_policy" in block)
+    scope: dict[str, Any] = {"observation": np.array([256.0, 400.0, 200.0, 300.0, 0.5], np.float32)}
+    exec(example, scope)
+    assert scope["action"].shape == (2,)
+    assert np.isfinite(scope["action"]).all()
