@@ -28,18 +28,29 @@ TASKS = (
 )  # fmt: skip
 PUSHT = {"task": "pusht", "episodes": 500, "steps": 2900}
 METAWORLD = {
-    "episodes": 150, "steps": 2500, "batch": 256, "trunk": 256, "trunk_depth": 2, "exam_episodes": 0,
+    "episodes": 150, "steps": 800, "batch": 256, "trunk": 256, "trunk_depth": 2, "exam_episodes": 0,
 }  # fmt: skip
+LONGER = {"push": 2000, "pick-place": 2000, "door-open": 1000, "drawer-open": 1000}
 POLICIES: dict[str, dict[str, Any]] = {
     **{f"pusht-state-{seed}": PUSHT for seed in range(3)},
     "pusht-regression-0": {**PUSHT, "prediction": "regression"},
-    "pusht-keypoints-0": {**PUSHT, "observations": ["keypoints"], "relative": "keypoints:16"},
-    **{f"pusht-demonstrations-{count}": {**PUSHT, "episodes": count} for count in (50, 100, 200)},
-    "pusht-unet-0": {**PUSHT, "network": "unet", "width": 64, "depth": 3},
-    "pusht-transformer-0": {**PUSHT, "network": "transformer", "width": 192, "depth": 5},
-    **{f"metaworld-{task}": {**METAWORLD, "task": f"metaworld/{task}-v3"} for task in TASKS},
-    "reacher": {**METAWORLD, "task": "Reacher-v5", "episodes": 200},
-}
+    "pusht-keypoints-0": {**PUSHT, "observations": ["keypoints"], "relative": "keypoints:16", "steps": 3000},
+    **{
+        f"pusht-demonstrations-{count}": {**PUSHT, "episodes": count, "steps": steps}
+        for count, steps in ((50, 1200), (100, 1500), (200, 2000))
+    },
+    "pusht-unet-0": {**PUSHT, "network": "unet", "width": 64, "depth": 2, "steps": 1500, "batch": 128, "draws": 2},
+    "pusht-transformer-0": {
+        **PUSHT, "network": "transformer", "width": 128, "depth": 2, "steps": 2000, "batch": 256, "draws": 2,
+    },
+    **{
+        f"metaworld-{task}": {**METAWORLD, "task": f"metaworld/{task}-v3", "steps": LONGER.get(task, METAWORLD["steps"])}
+        for task in TASKS
+    },
+    "reacher": {
+        **METAWORLD, "task": "Reacher-v5", "episodes": 1200, "steps": 2500, "action_steps": 2, "sampling_steps": 5,
+    },
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
