@@ -28,7 +28,7 @@ class Job:
     owner: str
     application: str
     title: str
-    kind: str
+    kind: Literal["application", "training"]
     model: str | None
     device: str
     seed: int
