@@ -141,9 +141,13 @@ def install(folder: Path) -> None:
     (info / "entry_points.txt").write_text("[scorekit.plugins]\nstudio-test-jobs = studio_test_jobs\n")
 
 
+PATIENCE = 4
+
+
 def until(condition: Callable[[], object], seconds: float = 30.0, what: str = "it") -> float:
-    """Wait until `condition` holds; returns how long that took."""
-    began = time.monotonic()
+    """Wait until `condition` holds; returns how long that took. On a busy machine a worker may take long to start: patience costs nothing
+    where all is well."""
+    began, seconds = time.monotonic(), PATIENCE * seconds
     while not condition():
         if time.monotonic() - began > seconds:
             raise AssertionError(f"{what} did not happen in {seconds:g} s")
