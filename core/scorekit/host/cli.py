@@ -1,7 +1,10 @@
-"""`scorekit`: run, train, plugins, models, doctor. Exit codes: 0 done, 1 failed, 2 bad input, 130 cancelled."""
+"""`scorekit`: run, train, plugins, models, app, doctor. Exit codes: 0 done, 1 failed, 2 bad input, 130 cancelled."""
 
+import importlib
+import importlib.util
 import json
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -78,6 +81,22 @@ def models(as_json: JsonFlag = False) -> int:
         return _print_json(rows)
     lines = [(r["name"], r["origin"], size(r["bytes"]) if r["bytes"] else "", r["summary"]) for r in rows]
     return _print_table(("name", "origin", "size", "what it is"), lines, empty="no model is embedded")
+
+
+@app.command(
+    name="app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False
+)
+def studio(context: typer.Context) -> int:
+    """Start the studio: every application in the browser. `scorekit app --help` shows its options."""
+    # By name: the core knows no front end, and works without one.
+    missing = [name for name in ("scorekit_studio", "streamlit") if importlib.util.find_spec(name) is None]
+    if missing:
+        return _complain(f'the studio needs {" and ".join(missing)}; install by: pip install "scorekit[studio]"', 1)
+    start: Callable[[list[str]], int] = importlib.import_module("scorekit_studio.app").main
+    try:
+        return start(context.args)
+    except SystemExit as end:  # argparse's, after --help or a wrong option
+        return end.code if isinstance(end.code, int) else 1
 
 
 @app.command()
