@@ -1,6 +1,6 @@
 # Every target makes .venv and installs what it needs first; a second call does nothing twice.
 #   make demo    "a red mushroom" becomes a mesh            make test   the test suite
-#   make app     the studio (not in this version yet)       make lint   style, types, import contracts
+#   make app     the studio, in the browser                 make lint   style, types, import contracts
 #   make bench   quality and speed, measured (long)
 PYTHON ?= python3
 VENV   := .venv
@@ -31,8 +31,6 @@ demo: $(STAMP)
 	$(BIN)/scorekit run text-to-3d --prompt "$(PROMPT)"
 
 app: $(STAMP)
-	@$(BIN)/python -c 'import importlib.util as u, sys; sys.exit(u.find_spec("scorekit_studio") is None)' || \
-	  { echo "The studio is not part of this version yet; every application runs with  $(BIN)/scorekit run NAME"; exit 1; }
 	$(BIN)/scorekit app
 
 test: $(STAMP)
@@ -53,6 +51,7 @@ bench: $(STAMP)
 	$(BIN)/python tests/benchmarks/text_to_svg.py --out runs/bench-svg
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/policy.py --report runs/bench-policy.json
 	$(BIN)/python tests/benchmarks/policy_quality.py --out runs/policy-quality --train --sections pusht
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/studio_load.py --minutes 5
 
 clean:
 	rm -rf $(VENV) build *.egg-info
