@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
-from studio_jobs import SERVER, ended, journal, stepping, until
+from studio_jobs import PATIENCE, SERVER, ended, journal, stepping, until
 
 from scorekit.host import execute
 from scorekit.host.record import Run
@@ -127,7 +127,7 @@ def test_the_end_of_a_server_in_peace_costs_no_attempt(folder: Path, steps: Any)
     try:
         stepping(studio, job_id, 3)
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(20 * PATIENCE) == 0
     finally:
         process.kill()
     job = studio.queue.get(job_id)
