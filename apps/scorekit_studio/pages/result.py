@@ -92,7 +92,7 @@ def _actions(desk: Desk, job: Job, run: Run) -> None:
         with st.popover("Share", icon=":material/link:"):
             st.write("Whoever may see your runs can open this one by its address:")
             st.code(session.link(job), language="text")
-        if st.button("Compare with", key="compare", icon=":material/compare:"):
+        if st.button("Compare", key="compare", help="With another run", icon=":material/compare:"):
             st.session_state["compare"] = [job.id]
             session.go("gallery")
         if job.binned is None:

@@ -64,6 +64,11 @@ def download(page: "Page", name: str | re.Pattern[str], folder: Path) -> Path:
     return path
 
 
+def badge(page: "Page", state: str) -> None:
+    """Wait until the run's badge says `state`; an icon stands before the word."""
+    page.get_by_test_id("stMain").get_by_text(re.compile(rf"\b{state}$")).first.wait_for()
+
+
 def overflow(page: "Page") -> int:
     """By how many pixels the page is wider than its window."""
     script = "() => { const m = document.querySelector('[data-testid=stMain]'); return m.scrollWidth - m.clientWidth }"
@@ -76,7 +81,7 @@ def test_a_newcomer_runs_an_example_and_takes_it_home(server: Any, watch: Any, t
     page.locator(".st-key-card-application-steps").get_by_role("button", name="Try it").click()
     page.wait_for_url("**/steps?run=*")
     page.get_by_role("button", name="Download all").wait_for()
-    page.get_by_text("done", exact=True).first.wait_for()
+    badge(page, "done")
     packed = zipfile.ZipFile(download(page, re.compile("Download all"), tmp_path))
     (name,) = [n for n in packed.namelist() if n.endswith("/sum.json")]
     assert json.loads(packed.read(name))["prompt"] == "a red mushroom"
@@ -111,7 +116,7 @@ def test_a_run_survives_a_reload_and_stops_when_it_is_told(server: Any, watch: A
     page.get_by_role("button", name="Pause").wait_for()
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Take it up again").wait_for()
-    page.get_by_text("cancelled", exact=True).first.wait_for()
+    badge(page, "cancelled")
 
 
 def test_a_run_goes_on_after_the_server_was_killed(make_server: Any, watch: Any) -> None:
@@ -128,7 +133,7 @@ def test_a_run_goes_on_after_the_server_was_killed(make_server: Any, watch: Any)
     own.start()
     visit(page, f"{own.url}/?run={job_id}", "Steps")
     page.get_by_role("button", name="Download all").wait_for()
-    page.get_by_text("done", exact=True).first.wait_for()
+    badge(page, "done")
     worked = [int(line) for line in (own.folder / "store" / "runs" / job_id / "journal").read_text().split()]
     assert sorted(set(worked)) == list(range(1, 61))
     assert len(worked) <= 62  # it went on from its checkpoint, it did not begin again
@@ -232,7 +237,7 @@ def test_a_real_application_runs_its_example(server: Any, watch: Any, tmp_path: 
     visit(page, server.url, "What will you make?")
     page.locator(f".st-key-card-application-{name}").get_by_role("button", name="Try it").click()
     page.get_by_role("button", name="Download all").wait_for()
-    page.get_by_text("done", exact=True).first.wait_for()
+    badge(page, "done")
     page.locator("[data-loaded]").first.wait_for()
     assert page.locator("[data-error]").count() == 0
     packed = zipfile.ZipFile(download(page, re.compile("Download all"), tmp_path))

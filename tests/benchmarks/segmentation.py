@@ -1,0 +1,128 @@
+"""EmerDiff on pico-image against the true parts of renders, beside k-means on pixels and on features.
+
+    OMP_NUM_THREADS=1 python tests/benchmarks/segmentation.py --report docs
+
+Every way gives eight masks; each is given to the part that has most of its pixels (scorekit_segmentation.agreement). Shapes are drawn
+with seeds that no setting was chosen on. With --report it writes docs/segmentation.json, docs/segmentation.png, and the table between
+the marks in docs/segmentation.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from scorekit.denoiser import Denoiser
+from scorekit.models import load
+from scorekit.zoo.objects import COLORS, KINDS
+from scorekit_segmentation.agreement import mean_iou
+from scorekit_segmentation.application import PICO_STRENGTH
+from scorekit_segmentation.demo import picture as rendered
+from scorekit_segmentation.emerdiff import cluster_queries, query_map, segment
+from scorekit_segmentation.kmeans import kmeans
+from scorekit_segmentation.layers import chosen_attentions
+from scorekit_segmentation.pictures import overlay
+
+Way = Callable[[Tensor], Tensor]
+CLUSTERS, SEED = 8, 5000
+
+
+def ways(model: Denoiser) -> dict[str, Way]:
+    """Each takes a picture (3, H, W) to labels (H, W)."""
+    attention, _ = chosen_attentions(model)
+
+    def seeds() -> torch.Generator:
+        return torch.Generator().manual_seed(0)
+
+    def on_pixels(picture: Tensor) -> Tensor:
+        return kmeans(picture.flatten(1).T, CLUSTERS, seeds())[0].view(picture.shape[1:])
+
+    def on_features(picture: Tensor) -> Tensor:
+        queries = query_map(model, picture, attention, generator=seeds()).T.view(1, -1, *attention.grid)
+        fine = F.interpolate(queries, picture.shape[1:], mode="bilinear", align_corners=False)[0]
+        return kmeans(fine.flatten(1).T, CLUSTERS, seeds())[0].view(picture.shape[1:])
+
+    def coarse(picture: Tensor) -> Tensor:
+        places = cluster_queries(model, picture, CLUSTERS, attention, generator=seeds())
+        return F.interpolate(places[None, None].float(), picture.shape[1:])[0, 0].long()
+
+    def emerdiff(picture: Tensor) -> Tensor:
+        return segment(model, picture, CLUSTERS, strength=PICO_STRENGTH, generator=seeds()).labels
+
+    return {
+        "EmerDiff": emerdiff,
+        "its clusters, not refined": coarse,
+        "k-means on the same features, enlarged": on_features,
+        "k-means on pixels": on_pixels,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Segmentation against true parts.")
+    parser.add_argument("--renders", type=int, default=32)
+    parser.add_argument(
+        "--report", type=Path, help="folder for segmentation.json and .png, and whose segmentation.md gets the table"
+    )
+    args = parser.parse_args()
+    model = load("pico-image")
+    described, colors = ways(model), list(COLORS)
+    found: dict[str, list[float]] = {name: [] for name in described}
+    sheet: list[Tensor] = []
+    began = time.process_time()
+    for index in range(args.renders):
+        draw = torch.Generator().manual_seed(SEED + index)
+        azimuth = float(torch.rand(1, generator=draw)) * 360
+        picture, truth = rendered(KINDS[index % len(KINDS)], colors[index % len(colors)], azimuth, SEED + index)
+        masks = {name: way(picture) for name, way in described.items()}
+        for name, labels in masks.items():
+            found[name].append(mean_iou(labels, truth))
+        if index < 8:
+            tiles = [picture, overlay(picture, truth), *(overlay(picture, labels) for labels in masks.values())]
+            sheet.append(
+                torch.cat(
+                    [F.pad(F.interpolate(tile[None], scale_factor=4)[0], [4] * 4, value=1.0) for tile in tiles], 2
+                )
+            )
+        print(f"{index + 1}/{args.renders} {time.process_time() - began:.0f} CPU-s", flush=True)
+    lines = ["| way | mean IoU of the true parts | 95 % interval |", "| --- | --- | --- |"]
+    rows = {}
+    for name, values in found.items():
+        all_ = torch.tensor(values)
+        draws = all_[torch.randint(len(all_), (1000, len(all_)), generator=torch.Generator().manual_seed(0))].mean(1)
+        low, high = draws.quantile(torch.tensor([0.025, 0.975])).tolist()
+        rows[name] = {"mean_iou": float(all_.mean()), "interval": [low, high], "each": values}
+        lines.append(f"| {name} | {all_.mean():.2f} | {low:.2f} to {high:.2f} |")
+    print("\n".join(lines))
+    if args.report:
+        from PIL import Image
+
+        content = {
+            "renders": args.renders,
+            "clusters": CLUSTERS,
+            "rows": rows,
+            "cpu_seconds": round(time.process_time() - began),
+        }
+        (args.report / "segmentation.json").write_text(json.dumps(content, indent=1) + "\n")
+        whole = (
+            torch.cat([torch.cat(sheet[:4], 1), torch.cat(sheet[4:], 1)], 2) if len(sheet) == 8 else torch.cat(sheet, 1)
+        )
+        Image.fromarray((whole.clamp(0, 1) * 255).byte().permute(1, 2, 0).numpy()).save(
+            args.report / "segmentation.png"
+        )
+        page = args.report / "segmentation.md"
+        marks = re.compile(r"(<!-- table -->\n).*?(\n<!-- end -->)", re.DOTALL)
+        if page.exists():
+            text = "\n".join(lines)
+            page.write_text(marks.sub(lambda match: f"{match[1]}{text}{match[2]}", page.read_text()))
+
+
+if __name__ == "__main__":
+    main()
