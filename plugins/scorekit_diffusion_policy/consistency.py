@@ -1,9 +1,9 @@
 """Consistency distillation (Song et al. 2023, arXiv:2303.01469): a policy that plans in one to four steps, from one that takes ten.
 
-The student's x0 is to be the same all along a path of the teacher's probability flow. One step of DDIM by the teacher leads from a
-noised plan to the next lower level; what the student says there, without a gradient (Song and Dhariwal 2024, arXiv:2310.14189), is what
-it should have said above. At the bottom x0 is x itself, which eps, v and flow networks give by their nature, so that the paper's
-boundary functions are not needed. The trunk, which reads the observation, stays the teacher's.
+The student's x0 is to be the same all along a path of the teacher's probability flow: the plan at its end. The paper takes the student's
+own word for that plan one step further down, as a path of an image model is dear; errors of that word add up from level to level. Here
+the teacher's path takes a few passes of a small head, so it is walked to its end, as in Luhman and Luhman 2021 (arXiv:2101.02388), from
+every level at which a sampler in one to four steps will ask the student. The trunk, which reads the observation, stays the teacher's.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ from scorekit_diffusion_policy.windows import windows
 if TYPE_CHECKING:
     from scorekit_diffusion_policy.episodes import Demonstrations
 
-LEVELS = 20  # of the teacher's path; those of a sampler in 1, 2 or 4 steps are among them
-HUBER = 0.03  # of the pseudo-Huber loss, per square root of a plan's numbers
+MOST_STEPS = 4  # of a student
+LEVELS = tuple(sorted({part / steps for steps in range(1, MOST_STEPS + 1) for part in range(1, steps + 1)}))
+PATH = 4  # DDIM steps of the teacher's path from any level: its plans are as good as those of ten
+HUBER = 0.03  # of the pseudo-Huber loss (Song and Dhariwal 2024, arXiv:2310.14189), per square root of a plan's numbers
 
 
 class Student(nn.Module):
@@ -47,11 +49,11 @@ class Student(nn.Module):
 class ConsistencyLoss:
     """loss(student, (context, x0), generator), for `scorekit.training.train`."""
 
-    def __init__(self, teacher: Policy, draws: int, levels: int = LEVELS) -> None:
+    def __init__(self, teacher: Policy, draws: int) -> None:
         config = teacher.config
         self.schedule, self.kind = schedule_of(config), kind_of(config)
         self.teacher = Student(copy.deepcopy(teacher.model.head)).eval().requires_grad_(False)
-        self.draws, self.levels = draws, levels
+        self.draws = draws
 
     def __call__(self, student: nn.Module, batch: Any, generator: torch.Generator) -> Tensor:
         context, x0 = cast(tuple[Tensor, Tensor], batch)
@@ -59,18 +61,22 @@ class ConsistencyLoss:
         self.teacher.to(x0.device)
         # Stratified over the batch, as in the objective.
         share = (torch.rand((), generator=generator) + torch.arange(len(x0)) / len(x0)) % 1
-        index = (share * self.levels).long() + 1
-        high, low = (index / self.levels).to(x0.device), ((index - 1) / self.levels).to(x0.device)
-        eps = torch.randn(x0.shape, generator=generator).to(x0)
-        above = self.schedule.noised(x0, eps, high)
-        with torch.no_grad():
-            led = self._read(self.teacher, above, high, context)
-            alpha, sigma = (spread(f(low), x0) for f in (self.schedule.alpha, self.schedule.sigma))
-            below = alpha * led.x0 + sigma * led.eps
-            wanted = torch.where(spread(low, x0) > 0, self._read(student, below, low, context).x0, below)
-        error = (self._read(student, above, high, context).x0 - wanted).flatten(1)
+        t = torch.tensor(LEVELS)[(share * len(LEVELS)).long()].to(x0.device)
+        x = self.schedule.noised(x0, torch.randn(x0.shape, generator=generator).to(x0), t)
+        error = (self._read(student, x, t, context).x0 - self.end(x, t, context)).flatten(1)
         width = HUBER * error.shape[1] ** 0.5
         return cast(Tensor, (error.square().sum(1) + width**2).sqrt().mean() - width)
+
+    @torch.no_grad()
+    def end(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
+        """The plan (B, horizon, A) to which the teacher's probability flow leads from x at levels t (B,)."""
+        for step in range(PATH):
+            at = self._read(self.teacher, x, t * (1 - step / PATH), context)
+            alpha, sigma = (
+                spread(f(t * (1 - (step + 1) / PATH)), x) for f in (self.schedule.alpha, self.schedule.sigma)
+            )
+            x = alpha * at.x0 + sigma * at.eps
+        return x
 
     def _read(self, network: nn.Module, x: Tensor, t: Tensor, context: Tensor) -> Prediction:
         output = network(x, self.schedule.timestep(t).float(), context).float()
@@ -89,12 +95,11 @@ def distil(
 ) -> Policy:
     """A student of `teacher` on the observations of these demonstrations; its config samples in 2 steps of solver "consistency".
 
-    Goes on from `folder` where it holds a checkpoint. Raises ValueError for a teacher that predicts x0 or regresses: its network would
-    not be the identity without noise.
+    Goes on from `folder` where it holds a checkpoint. Raises ValueError for a teacher that was trained by regression: it has no path.
     """
     config = teacher.config
-    if config.prediction in ("x0", "regression"):
-        raise ValueError(f"a teacher must predict eps, v or flow; {teacher.name} was trained by {config.prediction}.")
+    if config.prediction == "regression":
+        raise ValueError(f"a teacher must denoise; {teacher.name} was trained by regression.")
     model = copy.deepcopy(teacher.model)
     content = windows(demonstrations.episodes, tuple(config.observations), config.obs_steps, config.horizon)
     data = Data(content, model, config.mirror)
@@ -115,6 +120,6 @@ def distil(
     made = PolicyModel(config)
     made.load_state_dict(model.state_dict())
     made.head = trained.head
-    record = config.training | {"distilled": {"steps": recipe.steps, "levels": LEVELS, "lr": recipe.lr}}
+    record = config.training | {"distilled": {"steps": recipe.steps, "path": PATH, "lr": recipe.lr}}
     policy = Policy(replace_training(config, record), made, name=f"{teacher.name}, distilled")
     return policy.with_sampling(solver="consistency", steps=2)

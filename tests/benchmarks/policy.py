@@ -15,6 +15,7 @@ With a GPU its rows are added, timed by the clock with the device waited for.
 """
 
 import argparse
+import copy
 import json
 import statistics
 import time
@@ -142,11 +143,17 @@ def compare(policy: Any, network: str, name: str, batch: int, device: str, secon
 def reference(
     policy: Any, history: dict[str, np.ndarray], name: str, steps: int, device: str
 ) -> Callable[[], np.ndarray]:
-    """The loop of the public implementations, around the same modules."""
+    """The loop of the public implementations, around the same weights; convolutions are torch's, as there."""
     import diffusers
 
+    from scorekit_diffusion_policy.networks.unet import Convolution
+
     scheduler = getattr(diffusers, name)(**BETAS, **CONFIGS[name])
-    model, head = policy.model, policy.model.head
+    model = copy.deepcopy(policy.model)
+    head = model.head
+    for part in head.modules():
+        if isinstance(part, Convolution):
+            part.__class__ = torch.nn.Conv1d
     low, high = (torch.tensor(bound, device=device) for bound in (policy.config.action_low, policy.config.action_high))
 
     def network(x: torch.Tensor, timestep: torch.Tensor, context: torch.Tensor) -> torch.Tensor:

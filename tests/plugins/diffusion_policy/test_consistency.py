@@ -7,7 +7,8 @@ import pytest
 import torch
 from small_policies import line, trained
 
-from scorekit_diffusion_policy.consistency import ConsistencyLoss, distil
+from scorekit import sample
+from scorekit_diffusion_policy.consistency import PATH, ConsistencyLoss, distil
 from scorekit_diffusion_policy.recipe import Recipe
 
 
@@ -47,7 +48,19 @@ def test_a_student_that_is_consistent_costs_nothing(tmp_path: Path) -> None:
     assert float(loss(Exact(), batch, torch.Generator().manual_seed(0))) < 1e-4
 
 
-def test_teachers_without_the_boundary_are_refused(tmp_path: Path) -> None:
-    teacher = trained(tmp_path, steps=1, prediction="x0")
-    with pytest.raises(ValueError, match="a teacher must predict eps, v or flow; policy was trained by x0"):
+def test_the_end_of_a_path_is_the_plan_of_the_sampler(tmp_path: Path) -> None:
+    """From pure noise the teacher is walked as DDIM walks."""
+    teacher = trained(tmp_path, steps=20)
+    loss = ConsistencyLoss(teacher, draws=1)
+    seen = {"state": torch.linspace(-0.9, 0.9, 8)[:, None, None]}
+    context = teacher.model.context(**teacher.model.representation.inputs(seen))
+    x = torch.randn(8, *teacher.denoiser.shape, generator=torch.Generator().manual_seed(0))
+    unclipped = teacher.with_sampling(clip=None)
+    wanted = sample(unclipped.score(seen), 8, solver="ddim", levels=torch.linspace(1, 0, PATH + 1), x_T=x)
+    torch.testing.assert_close(loss.end(x, torch.ones(8), context), wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_a_teacher_without_a_path_is_refused(tmp_path: Path) -> None:
+    teacher = trained(tmp_path, steps=1, prediction="regression")
+    with pytest.raises(ValueError, match="a teacher must denoise; policy was trained by regression"):
         distil(teacher, line(), Recipe(steps=1), tmp_path)

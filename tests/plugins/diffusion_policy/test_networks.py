@@ -8,6 +8,7 @@ import torch
 from scorekit_diffusion_policy.config import NetworkConfig
 from scorekit_diffusion_policy.encoders import PictureEncoder, spatial_softmax
 from scorekit_diffusion_policy.networks import Head, Trunk, make_head
+from scorekit_diffusion_policy.networks.unet import Convolution
 
 CONFIGS = {
     "mlp": NetworkConfig(kind="mlp", width=32, depth=2, trunk=24),
@@ -105,3 +106,13 @@ def test_frames_of_a_picture_history_are_read_alike_and_in_order() -> None:
     assert both.shape == (1, encoder.features)
     swapped = encoder(torch.stack([second, first], 1))
     torch.testing.assert_close(swapped, torch.cat(both.chunk(2, 1)[::-1], 1), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("batch", "places"), [(1, 16), (32, 4), (40, 16), (3, 5)])
+def test_a_convolution_by_matrices_is_the_convolution(batch: int, places: int) -> None:
+    made = Convolution(128, 256, 5, padding=2)
+    x = torch.randn(batch, 128, places, requires_grad=True)
+    wanted = torch.nn.functional.conv1d(x, made.weight, made.bias, padding=2)
+    torch.testing.assert_close(made(x), wanted, atol=1e-5, rtol=1e-4)
+    gradients = [torch.autograd.grad(one.square().sum(), [x, made.weight]) for one in (made(x), wanted)]
+    torch.testing.assert_close(*gradients, atol=1e-2, rtol=1e-3)
