@@ -92,14 +92,7 @@ class Queue:
                 if refusal := self.need(application, checked, model=model, device=device)[1]:
                     raise ParameterError(refusal)
             with self.store.write() as db:
-                (waiting,) = db.execute(
-                    "SELECT count(*) FROM jobs WHERE owner = ? AND state IN ('queued', 'interrupted')", (owner,)
-                ).fetchone()
-                if waiting + len(made) > self.limits.waiting:
-                    raise LimitError(
-                        f"at most {self.limits.waiting} jobs of one person wait at a time; you have {waiting} waiting, "
-                        f"and this would add {len(made)}: wait for some to end, or cancel them"
-                    )
+                self._refuse_many(db, owner, len(made))
                 for job_id, run in made:
                     self._insert(db, owner, application, job_id, run, sweep)
                 for job_id, run in made:  # last: a folder that is in its place belongs to a row
@@ -110,6 +103,15 @@ class Queue:
                 shutil.rmtree(self.store.runs / job_id, ignore_errors=True)
             raise
         return [job_id for job_id, _ in made]
+
+    def _refuse_many(self, db: Any, owner: str, more: int) -> None:
+        query = "SELECT count(*) FROM jobs WHERE owner = ? AND state IN ('queued', 'interrupted')"
+        (waiting,) = db.execute(query, (owner,)).fetchone()
+        if waiting + more > self.limits.waiting:
+            raise LimitError(
+                f"at most {self.limits.waiting} jobs of one person wait at a time; you have {waiting} waiting, "
+                f"and this would add {more}: wait for some to end, or cancel them"
+            )
 
     def _insert(
         self, db: Any, owner: str, application: type[Application], job_id: str, run: runs.Run, sweep: str | None
@@ -170,7 +172,7 @@ class Queue:
     def cancel(self, job_id: str, owner: str | None) -> Job:
         """Cancel: a waiting job at once, a running one as soon as it says that it goes on, by force after a few seconds.
 
-        Raises ParameterError if it has already ended.
+        Raises ParameterError if it has ended otherwise. What is cancelled stays so: a button may be pressed twice.
         """
         job = self._ask(job_id, owner, "cancel", "cancelled")
         if job.state == "cancelled":
@@ -185,7 +187,9 @@ class Queue:
     def _ask(self, job_id: str, owner: str | None, ask: str, at_once: State) -> Job:
         with self.store.write() as db:
             job = self._own(db, job_id, owner)
-            if job.ended_for_good or (ask == "pause" and job.state == "paused"):
+            if job.state == at_once:
+                return job
+            if job.ended_for_good:
                 raise ParameterError(f"the run {job_id} is {job.state}; it cannot be {at_once}")
             ended = time.time() if ask == "cancel" else None
             job = _update(db, job_id, **({"ask": ask} if job.active else {"state": at_once, "ended": ended}))
@@ -196,13 +200,16 @@ class Queue:
     def go_on(self, job_id: str, owner: str | None) -> Job:
         """Continue a paused job; put one that failed or was cancelled into the line again, to go on from its checkpoint.
 
-        Raises ParameterError if there is nothing to continue, LimitError if too many wait.
+        Raises ParameterError if it is done or deleted, LimitError if too many wait. What waits or runs is left as it is.
         """
         with self.store.write() as db:
             job = self._own(db, job_id, owner)
+            if (job.waiting or job.state == "running") and job.ask is None:
+                return job
             if job.active and (job.state == "paused" or job.ask == "pause"):
                 job = _update(db, job_id, ask=None)
             elif job.state in ("paused", "failed", "cancelled") and job.binned is None:
+                self._refuse_many(db, job.owner, 1)
                 job = _update(db, job_id, state="queued", attempts=0, error=None, note=None, ended=None)
             else:
                 raise ParameterError(f"the run {job_id} is {job.state}; there is nothing to continue")

@@ -1,12 +1,16 @@
-"""One studio with a real worker for all tests of this folder that do not need one of their own: torch is imported once."""
+"""One studio with a real worker for all tests of this folder that do not need one of their own: torch is imported once.
+
+Tests marked `browser` are skipped where there is no browser; with SCOREKIT_REQUIRE_BROWSER=1 they fail there.
+"""
 
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import chromium
 import pytest
 from studio_jobs import install
 
@@ -15,7 +19,28 @@ from scorekit_studio.limits import Limits
 from scorekit_studio.queue import Queue
 from scorekit_studio.store import Store
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Playwright
+
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    reason = chromium.missing()
+    for item in items:
+        if reason and not chromium.REQUIRED and item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def playwright() -> "Iterator[Playwright]":
+    """One for all: a process cannot start a second one while the first is at work."""
+    if reason := chromium.missing():
+        pytest.fail(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -163,16 +163,26 @@ def test_a_waiting_job_is_cancelled_at_once_and_only_by_its_owner(queue: Queue, 
     assert queue.cancel(job_id, "ann").state == "cancelled"
     assert Run.load(queue.store.runs / job_id).status == "cancelled"
     assert queue.claim("cpu") is None
-    with pytest.raises(ParameterError, match="is cancelled; it cannot be cancelled"):
-        queue.cancel(job_id, "ann")
+    assert queue.cancel(job_id, "ann").state == "cancelled"  # pressed twice
+    done = put(queue, "ann", app=steps)
+    queue.claim("cpu")
+    queue.finish(done, "done")
+    with pytest.raises(ParameterError, match="is done; it cannot be cancelled"):
+        queue.cancel(done, "ann")
 
 
 def test_a_paused_waiting_job_keeps_its_place(queue: Queue, steps: Any) -> None:
     first, second = put(queue, "ann", app=steps), put(queue, "ann", app=steps)
-    queue.pause(first, "ann")
+    for _ in range(2):  # pressed twice
+        queue.pause(first, "ann")
     assert set(queue.forecast()) == {second}
-    queue.go_on(first, "ann")
+    for _ in range(2):
+        queue.go_on(first, "ann")
     assert queue.forecast()[first].position == 1
+    queue.pause(first, "ann")
+    queue.limits = Limits(waiting=1)
+    with pytest.raises(LimitError, match="at most 1 jobs of one person wait at a time"):
+        queue.go_on(first, "ann")
 
 
 def test_too_many_waiting_are_refused_whole(queue: Queue, steps: Any) -> None:

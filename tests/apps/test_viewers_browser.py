@@ -17,27 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import chromium
 import pytest
 import viewer_files as files
+from chromium import PATIENCE, SCREENSHOTS
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium"),
-]
+pytestmark = pytest.mark.browser
 HERE = Path(__file__).parent
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
-PATIENCE = 60_000  # ms, on a machine that does other things too
-SHOTS = os.environ.get("SCOREKIT_SCREENSHOTS")
-CHATTER = ("GPU stall due to ReadPixels",)  # of the browser's software renderer
 
 
 @dataclass
@@ -117,12 +103,11 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser(elsewhere: Elsewhere) -> Iterator[Any]:
+def browser(playwright: Any, elsewhere: Elsewhere) -> Iterator[Any]:
     rules = f"--host-resolver-rules=MAP * 127.0.0.1:{elsewhere.port}, EXCLUDE 127.0.0.1"
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, rules])
-        yield started.new_context()  # one for all pages, so that Streamlit's own scripts are loaded once
-        started.close()
+    started = chromium.launch(playwright, rules)
+    yield started.new_context()  # one for all pages, so that Streamlit's own scripts are loaded once
+    started.close()
 
 
 class Visit:
@@ -132,14 +117,14 @@ class Visit:
         self.page = browser.new_page()
         self.page.set_viewport_size({"width": width, "height": 900})
         self.page.emulate_media(color_scheme="dark" if dark else "light")
-        self.page.set_default_timeout(PATIENCE)
+        self.page.set_default_timeout(1000 * PATIENCE)
         self.errors: list[str] = []
         self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on(
             "response", lambda reply: self.errors.append(f"{reply.status} {reply.url}") if reply.status >= 400 else None
         )
-        self.page.goto(f"{address}/?{query}", timeout=PATIENCE)
+        self.page.goto(f"{address}/?{query}", timeout=1000 * PATIENCE)
         self.page.get_by_role("button", name="Again").wait_for()
 
     def settled(self, name: str, count: int = 1) -> Any:
@@ -155,16 +140,16 @@ class Visit:
         return said if count > 1 else said.first
 
     def shoot(self, name: str) -> None:
-        if SHOTS:
-            Path(SHOTS).mkdir(parents=True, exist_ok=True)
+        if SCREENSHOTS:
+            Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
             height = self.page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
             self.page.set_viewport_size({"width": self.page.viewport_size["width"], "height": min(int(height), 5000)})
             self.page.wait_for_timeout(500)
-            self.page.screenshot(path=f"{SHOTS}/viewers-{name}.png")
+            self.page.screenshot(path=f"{SCREENSHOTS}/viewers-{name}.png")
 
     def end(self) -> None:
         self.page.close()
-        assert [error for error in self.errors if not any(known in error for known in CHATTER)] == []
+        assert [error for error in self.errors if not any(re.search(known, error) for known in chromium.CHATTER)] == []
 
 
 COLOURS = """(box, selector) => {

@@ -25,7 +25,7 @@ def draw(row: Row) -> None:
     job = _asked_for(desk, app)
     scope = _scope(app, job)
     with st.container(key="bench-run" if job else "bench-new"):
-        left, right = st.columns([4, 7], gap="large")
+        left, right = st.columns([5, 8], gap="medium")
         with left:
             _form(app, scope)
         with right:
@@ -39,7 +39,13 @@ def draw(row: Row) -> None:
 @session.guarded
 def alone() -> None:
     """A run whose application is not installed here, or the words for one that cannot be shown."""
-    job = session.desk().job(st.query_params.get("run", ""))
+    try:
+        job = session.desk().job(st.query_params.get("run", ""))
+    except PermissionError as error:
+        look.heading("No such run")
+        session.complain(error)
+        look.empty("Your own runs", "What you made is in the gallery, with its addresses.", "gallery", "To the gallery")
+        return
     if (page := session.page_of(job)).url_path != "run":
         st.switch_page(page, query_params={"run": job.id})
     look.heading(job.title)

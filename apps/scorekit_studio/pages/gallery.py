@@ -44,12 +44,12 @@ def _found(desk: Desk) -> tuple[list[Job], int, bool, bool]:
     """The jobs that the filters ask for, how many there are, whether anything is filtered, and whether it is the bin."""
     apps = {row.name: row.title for row in session.registry().rows if row.usable and row.app}
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
-        text = st.text_input("Search", key="gallery-text", placeholder="words of a prompt, a model, an id", width=320)
+        text = st.text_input("Search", key="gallery-text", placeholder="words of a prompt, a model, an id", width=270)
         app = st.selectbox(
-            "Application", ["", *apps], format_func=lambda a: apps.get(a, "all"), key="gallery-app", width=200
+            "Application", ["", *apps], format_func=lambda a: apps.get(a, "all"), key="gallery-app", width=190
         )
-        state = st.selectbox("State", list(STATES), key="gallery-state", width=140)
-        since = st.selectbox("When", list(SINCE), key="gallery-since", width=140)
+        state = st.selectbox("State", list(STATES), key="gallery-state", width=120)
+        since = st.selectbox("When", list(SINCE), key="gallery-since", width=120)
         everybody = desk.user.admin and not desk.user.local and st.toggle("Everybody's", key="gallery-everybody")
         binned = st.toggle("Bin", key="gallery-bin", help="Deleted runs; they are removed for good after a week.")
     first = None if (span := SINCE[since]) is None else time.time() - span

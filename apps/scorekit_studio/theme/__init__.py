@@ -55,5 +55,7 @@ def options() -> dict[str, Any]:
 
 @cache
 def style_sheet() -> str:
-    """A <style> element."""
-    return f"<style>{(HERE / 'studio.css').read_text()}</style>"
+    """A <style> element. --sk-ground is the colour of the page, --sk-raised that of fields, in whichever theme is on."""
+    colours = {"ground": "backgroundColor", "raised": "secondaryBackgroundColor"}
+    names = " ".join(f"--sk-{name}: light-dark({LIGHT[key]}, {DARK[key]});" for name, key in colours.items())
+    return f"<style>:root {{ {names} }}\n{(HERE / 'studio.css').read_text()}</style>"

@@ -1,11 +1,10 @@
 """A studio of its own process for each group of browser tests, and a browser that tells of everything that goes wrong in it.
 
-Screenshots lie in the folder SCOREKIT_SCREENSHOTS, if that is set. Without chromium the tests are skipped.
+Screenshots lie in the folder SCOREKIT_SCREENSHOTS, if that is set.
 """
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,38 +17,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import chromium
 import pytest
+from chromium import PATIENCE, SCREENSHOTS
 from studio_jobs import install
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
-CHROMIUM = os.environ.get("SCOREKIT_CHROMIUM") or next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-)  # fmt: skip
-PATIENCE = float(os.environ.get("SCOREKIT_BROWSER_PATIENCE", "120"))  # seconds; a busy machine is slow, not wrong
 # Streamlit's own front end asks below the page's address first, to learn whether the server is under a path of its own.
 PROBES = (r"404.*/_stcore/(health|host-config)",)
-SCREENSHOTS = os.environ.get("SCOREKIT_SCREENSHOTS")
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    try:
-        import playwright.sync_api  # noqa: F401
-
-        reason = "" if CHROMIUM else "no chromium was found; apt-get install chromium, or set SCOREKIT_CHROMIUM"
-    except ImportError:
-        reason = "playwright is not installed"
-    for item in items:
-        if Path(item.path).parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.browser)
-            if reason:
-                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def free_port() -> int:
@@ -156,13 +134,10 @@ def server(make_server: Callable[..., Server]) -> Server:
 
 
 @pytest.fixture(scope="session")
-def browser() -> "Iterator[Browser]":
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield started
-        started.close()
+def browser(playwright: "Playwright") -> "Iterator[Browser]":
+    started = chromium.launch(playwright)
+    yield started
+    started.close()
 
 
 @dataclass
@@ -172,7 +147,9 @@ class Watched:
     context: "BrowserContext"
     hosts: set[str]
     troubles: list[str] = field(default_factory=list)
-    expected: list[str] = field(default_factory=lambda: list(PROBES))  # patterns of troubles that the test brings about
+    expected: list[str] = field(
+        default_factory=lambda: [*PROBES, *chromium.CHATTER]
+    )  # patterns of troubles that the test brings about
     pages: "list[Page]" = field(default_factory=list)
 
     def page(self) -> "Page":

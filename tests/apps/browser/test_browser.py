@@ -14,6 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+pytestmark = pytest.mark.browser
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 # What a browser says when its server is gone, and nothing else.
 GONE = (
@@ -23,6 +24,7 @@ GONE = (
     r"WebSocket connection",
     r"Failed to fetch",
     r"HTTP 503",
+    r"when disconnected from server",
 )
 
 
@@ -151,7 +153,7 @@ def test_two_people_do_not_see_each_others_runs(make_server: Any, watch: Any, tm
     job_id = run(ann)
     ann.get_by_text(re.compile(r"Step \d+ of 5000")).first.wait_for()
     bob = watch(own, extra_http_headers={"X-Forwarded-User": "bob"}).page()
-    visit(bob, f"{own.url}/?run={job_id}")
+    visit(bob, f"{own.url}/?run={job_id}", "No such run")
     bob.get_by_role("alert").first.wait_for()
     navigate(bob, "Queue and storage")
     bob.get_by_text("Somebody else's run").wait_for()
