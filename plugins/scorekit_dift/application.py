@@ -27,8 +27,9 @@ class Dift(Application):
     extra: ClassVar[str] = "dift"
     default_model: ClassVar[str | None] = "pico-photo"
     artifacts: ClassVar[tuple[str, ...]] = (
-        "matches.png", "heat.png", "edited.png", "edit.png", "matches.json", "matches.parquet", "features.*",
+        "matches.png", "heat.png", "edited.png", "edit.png", "source.png", "target.png", "matches.json", "matches.parquet", "features.*",
     )  # fmt: skip
+    demo = {"lines": 30}
 
     class Params(DiftParams):
         """See parameters.py."""
@@ -61,6 +62,9 @@ class Dift(Application):
         asked = match_points(first, second, points, **how) if len(points) else None  # type: ignore[arg-type]
         ctx.progress(3, 4, mutual=len(mutual))
 
+        # Beside the matches, whose places are in their pixels: whoever looks at the run needs both.
+        ctx.save("source.png", source)
+        ctx.save("target.png", target)
         shown = asked if asked is not None else _spread(mutual, homography, params.lines)
         _draw(ctx, source, target, first, second, shown, params.lines)
         _tell(ctx, mutual, homography, asked, reading)

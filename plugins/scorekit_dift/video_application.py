@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 WHITENED_BY = 4  # frames, from all over the video
 FPS = 12.0
+MOST_PIXELS = 150_000_000  # of all frames together: 12 bytes each while they are worked on
 
 
 class DiftVideo(Application):
@@ -24,6 +25,7 @@ class DiftVideo(Application):
     extra: ClassVar[str] = "dift"
     default_model: ClassVar[str | None] = "pico-photo"
     artifacts: ClassVar[tuple[str, ...]] = ("labels.mp4", "labels.png", "labels.npz")
+    demo = {"frames": 8}
 
     class Params(DiftVideoParams):
         """See parameters.py."""
@@ -108,14 +110,22 @@ def _read(params: DiftVideoParams) -> "list[Tensor]":
 
     assert params.video is not None
     frames: list[Tensor] = []
+    width = height = most = 0
     try:
         with imageio.get_reader(params.video, format="FFMPEG") as reader:
-            for frame in reader:  # type: ignore[attr-defined]
-                frames.append(torch.from_numpy(frame[..., :3].copy()).permute(2, 0, 1).float() / 255)
-                if len(frames) == params.frames:
+            width, height = reader.get_meta_data()["size"]
+            most = MOST_PIXELS // (width * height)
+            for frame in reader if most >= 2 else ():  # type: ignore[attr-defined]
+                if len(frames) == min(most, params.frames):
                     break
-    except (OSError, RuntimeError, ValueError, IndexError):
+                frames.append(torch.from_numpy(frame[..., :3].copy()).permute(2, 0, 1).float() / 255)
+    except (OSError, RuntimeError, ValueError, IndexError, KeyError, ZeroDivisionError):
         frames = []
+    if width and (most < 2 or most == len(frames) < params.frames):
+        raise ValueError(
+            f"frames: at {width} x {height} px at most {most} frames of {params.video.name} can be worked on, not {params.frames}; "
+            "take fewer, or a smaller video."
+        )
     if len(frames) < 2:
         raise ValueError(f"video: {params.video.name} has no two frames that can be read; MP4, WebM, MOV and GIF are.")
     return frames

@@ -11,7 +11,9 @@ race        accuracy against evaluations per picture, on the first --race-images
 attributes  zero-shot on renders whose pairs of colour and kind were held out of the training of pico-image: kind among 16, colour among 10,
             and both among 160
 
-95 % intervals are Wilson's. Everything is measured on one thread; DIR keeps every chunk, and a second call measures only what is missing.
+With --report DIR also DIR/diffusion-classifier.json, DIR/diffusion-classifier.png, and the tables between the marks of
+DIR/diffusion-classifier.md. 95 % intervals are Wilson's. Everything is measured on one thread; DIR keeps every chunk, and a second call
+measures only what is missing.
 """
 
 import argparse
@@ -22,6 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from classifier_baselines import cnn, logistic
+from classifier_report import chart, summarise, tables
+from marked import fill
 from torch import Tensor
 
 from scorekit.models import load
@@ -29,9 +34,8 @@ from scorekit.zoo.captions import caption
 from scorekit.zoo.dataset import build
 from scorekit.zoo.dataset import load as load_renders
 from scorekit.zoo.objects import COLORS, KINDS
-from scorekit.zoo.proportion import Proportion
 from scorekit_diffusion_classifier import pico_fashion
-from scorekit_diffusion_classifier.calibration import Calibration, expected_calibration_error
+from scorekit_diffusion_classifier.calibration import Calibration
 from scorekit_diffusion_classifier.candidates import Candidates, Errors, noises
 from scorekit_diffusion_classifier.classify import SHIPPED, Classifier, Verdict, calibrated
 from scorekit_diffusion_classifier.fashion_mnist import CLASSES, Labelled, load_part
@@ -98,7 +102,7 @@ def main() -> None:
     parser.add_argument("--race-images", type=int, default=300)
     parser.add_argument("--calibration-images", type=int, default=400)
     parser.add_argument("--renders", type=int, default=96)
-    parser.add_argument("--report", type=Path, default=None, help="folder for diffusion-classifier.json and .png")
+    parser.add_argument("--report", type=Path, default=None, help="folder of the report, such as docs")
     args = parser.parse_args()
     torch.set_num_threads(1)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -106,13 +110,15 @@ def main() -> None:
         if part in args.parts:
             print(f"== {part}", flush=True)
             PART[part](args)
-    summary = summarise(args)
+    summary = summarise(args.out, args.images)
     (args.out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
     if args.report:
         args.report.mkdir(parents=True, exist_ok=True)
         (args.report / "diffusion-classifier.json").write_text(json.dumps(summary, indent=1) + "\n")
         if "race" in summary:
             chart(summary["race"], args.report / "diffusion-classifier.png")
+        for name, text in tables(summary).items():
+            fill(args.report / "diffusion-classifier.md", name, text)
     print(json.dumps(summary, indent=1))
 
 
@@ -271,136 +277,6 @@ def baselines(args: argparse.Namespace) -> None:
         found[name] = {"cpu_seconds": round(time.process_time() - began, 1), "right": [int(r) for r in right]}
         print(name, sum(right), flush=True)
     path.write_text(json.dumps(found))
-
-
-def logistic(train: Labelled, test: Labelled) -> Tensor:
-    from sklearn.linear_model import LogisticRegression
-
-    def flat(data: Labelled) -> Any:
-        return (data.images.flatten(1).float() / 255).numpy()
-
-    model = LogisticRegression(max_iter=100).fit(flat(train), train.labels.numpy())
-    return torch.from_numpy(model.predict(flat(test)))
-
-
-def cnn(train: Labelled, test: Labelled, epochs: int = 6, batch: int = 128) -> Tensor:
-    """Two convolutions and two linear layers, 0.4 million weights, Adam with the learning rate falling to 0."""
-    from torch import nn
-
-    torch.manual_seed(0)
-    network = nn.Sequential(
-        nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Dropout(0.3), nn.Linear(64 * 49, 128), nn.ReLU(), nn.Linear(128, len(CLASSES)),
-    )  # fmt: skip
-    steps = epochs * (len(train) // batch)
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
-    for step in range(steps):
-        if step % (len(train) // batch) == 0:
-            order = torch.randperm(len(train))
-        chosen = order[(step % (len(train) // batch)) * batch :][:batch]
-        loss = nn.functional.cross_entropy(network(train.pictures(chosen)), train.labels[chosen])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    network.eval()
-    with torch.no_grad():
-        return torch.cat([network(test.pictures(part)).argmax(1) for part in torch.arange(len(test)).split(500)])
-
-
-def summarise(args: argparse.Namespace) -> dict[str, Any]:
-    """All that is on disk, in numbers."""
-    summary: dict[str, Any] = {}
-    for name in ("pico-fashion", "pico-image"):
-        if (args.out / f"{name}.json").exists():
-            summary.setdefault("calibration", {})[name] = json.loads((args.out / f"{name}.json").read_text())
-    for name in ("accuracy", "attributes-kind", "attributes-color", "attributes-both"):
-        if found := _read(args.out / name):
-            summary[name] = _scored(found)
-    if (args.out / "baselines.json").exists():
-        for name, row in json.loads((args.out / "baselines.json").read_text()).items():
-            right = row["right"]
-            summary.setdefault("baselines", {})[name] = {
-                "same pictures": str(Proportion(sum(right[: args.images]), len(right[: args.images]))),
-                "whole test part": str(Proportion(sum(right), len(right))),
-                "cpu_seconds": row["cpu_seconds"],
-            }
-    if found := _read(args.out / "race"):
-        summary["race"] = _raced(found)
-    return summary
-
-
-def _read(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-
-
-def _scored(found: list[dict[str, Any]]) -> dict[str, Any]:
-    joined = {key: [v for chunk in found for v in chunk[key]] for key in ("truth", "said", "confidence", "evaluations")}
-    right = torch.tensor([a == b for a, b in zip(joined["truth"], joined["said"], strict=True)])
-    confidence = torch.tensor(joined["confidence"], dtype=torch.float64)
-    seconds = sum(chunk["cpu_seconds"] for chunk in found)
-    return {
-        "accuracy": str(Proportion(int(right.sum()), len(right))),
-        "expected_calibration_error": round(expected_calibration_error(confidence, right), 4),
-        "evaluations_per_picture": round(sum(joined["evaluations"]) / len(right), 1),
-        "cpu_seconds_per_picture": round(seconds / len(right), 4),
-    }
-
-
-def _raced(found: list[dict[str, Any]]) -> dict[str, Any]:
-    truth = [label for chunk in found for label in chunk["truth"]]
-    cost = {
-        name: sum(c["spent"][name][0] for c in found) / sum(c["spent"][name][1] for c in found)
-        for name in found[0]["spent"]
-    }
-    table = {}
-    for scheme in found[0]["schemes"]:
-        said = [s for chunk in found for s in chunk["schemes"][scheme][0]]
-        paid = sum(n for chunk in found for n in chunk["schemes"][scheme][1]) / len(truth)
-        proportion = Proportion(sum(a == b for a, b in zip(said, truth, strict=True)), len(truth))
-        kind = next(name for name in cost if name in scheme)
-        low, high = proportion.interval()
-        table[scheme] = {
-            "accuracy": str(proportion),
-            "rate": proportion.rate, "low": low, "high": high,
-            "evaluations_per_picture": round(paid, 1),
-            "cpu_seconds_per_picture": round(paid * cost[kind], 4),
-        }  # fmt: skip
-    return table
-
-
-def chart(table: dict[str, Any], path: Path) -> None:
-    """Accuracy against evaluations per picture."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.6, 4.2), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    lines = (
-        ("official", "adaptive scheme of Li et al.", "#8a97a6"),
-        ("race even", "race, levels weighed alike", "#e07b39"),
-        ("race fitted", "race, fitted weights", "#0b6bcb"),
-    )
-    for prefix, label, colour in lines:
-        points = sorted(
-            (r["evaluations_per_picture"], r["rate"], r["low"], r["high"])
-            for k, r in table.items()
-            if k.startswith(prefix)
-        )
-        x, y = [p[0] for p in points], [100 * p[1] for p in points]
-        bars = [[100 * (p[1] - p[2]) for p in points], [100 * (p[3] - p[1]) for p in points]]
-        axes.errorbar(x, y, bars, fmt="o-", color=colour, label=label, lw=1.8, ms=5, elinewidth=0.8, capsize=2)
-    axes.set_xscale("log")
-    axes.set_xlabel("evaluations of the network per picture")
-    axes.set_ylabel("accuracy, % (95 % interval)")
-    axes.grid(color="#e6ebf0", lw=0.8)
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    figure.savefig(path)
 
 
 PART = {

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 import torch
 from correspondence_descriptors import Describe, diffusion, join, patches, root_sift
 from correspondence_pairs import OPENCV_DATA, SIZE, Pair, aloe, graf, photograph_pairs, rendered_pairs
+from marked import fill
 from torch import Tensor
 
 from scorekit_dift.descriptors import reading_of
@@ -133,10 +133,7 @@ def main() -> None:
         (args.report / "dift.json").write_text(json.dumps(report, indent=1) + "\n")
         shown = {name: described[name] for name in ("pico-photo", "the same, untrained")}
         figure(pairs[0], shown, args.report / "dift.png")
-        page = args.report / "dift.md"
-        marks = re.compile(r"(<!-- table -->\n).*?(\n<!-- end -->)", re.DOTALL)
-        if page.exists():
-            page.write_text(marks.sub(lambda match: f"{match[1]}{text}{match[2]}", page.read_text()))
+        fill(args.report / "dift.md", "table", text)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from marked import fill
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -117,11 +117,7 @@ def main() -> None:
         Image.fromarray((whole.clamp(0, 1) * 255).byte().permute(1, 2, 0).numpy()).save(
             args.report / "segmentation.png"
         )
-        page = args.report / "segmentation.md"
-        marks = re.compile(r"(<!-- table -->\n).*?(\n<!-- end -->)", re.DOTALL)
-        if page.exists():
-            text = "\n".join(lines)
-            page.write_text(marks.sub(lambda match: f"{match[1]}{text}{match[2]}", page.read_text()))
+        fill(args.report / "segmentation.md", "table", "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -42,12 +42,17 @@ def test_a_run_without_arguments_finds_the_warp(tmp_path: Path) -> None:
         "heat.png",
         "edited.png",
         "edit.png",
+        "source.png",
+        "target.png",
         "matches.json",
         "matches.parquet",
         "features.npz",
     }
     found = json.loads((tmp_path / "run" / "matches.json").read_text())
     _, _, truth = pair()
+    source, _, _ = pair()
+    kept = torch.from_numpy(np.asarray(Image.open(tmp_path / "run" / "source.png")).copy()).permute(2, 0, 1) / 255
+    assert (kept - source).abs().max() < 1 / 255
     corners = torch.tensor([[96.0, 96.0], [288.0, 96.0], [288.0, 288.0], [96.0, 288.0]])
     fitted = type(truth)(torch.tensor(found["homography"], dtype=torch.float64), truth.inliers)
     assert (fitted(corners) - truth(corners)).norm(dim=1).max() < 8
@@ -100,7 +105,7 @@ def test_labels_of_a_turning_object_are_carried_better_than_left_in_place(tmp_pa
     assert metrics["mean_iou"] > metrics["mean_iou_of_labels_that_stay_put"]
 
 
-def test_a_video_from_a_file_with_painted_labels(tmp_path: Path) -> None:
+def test_a_video_from_a_file_with_painted_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import imageio.v2 as imageio
 
     frames, truth = clip(4, 96)
@@ -116,14 +121,27 @@ def test_a_video_from_a_file_with_painted_labels(tmp_path: Path) -> None:
     done = execute(DiftVideo, params, tmp_path / "run", device="cpu")
     assert done.status == "done", done.error
     Image.new("RGB", (10, 10)).save(tmp_path / "small.png")
+    Image.new("1", (10_000, 10_000)).save(tmp_path / "huge.png")
+    Image.new("RGB", (40, 40)).save(tmp_path / "other.png")
     (tmp_path / "broken.mp4").write_bytes(b"not a film")
+    for name in ("empty.mp4", "empty.png"):
+        (tmp_path / name).touch()
     for wrong, sentence in (
         ({"labels": str(tmp_path / "small.png")}, "at least 16 a side"),
+        ({"labels": str(tmp_path / "empty.png")}, "labels: empty.png is empty"),
+        ({"labels": str(tmp_path / "huge.png")}, "labels: huge.png has 100 megapixels"),
+        ({"labels": str(tmp_path / "other.png")}, "labels: they are 40 x 40 px and the video 96 x 96"),
         ({"video": str(tmp_path / "broken.mp4")}, "video: broken.mp4 has no two frames"),
+        ({"video": str(tmp_path / "empty.mp4")}, "video: empty.mp4 has no two frames"),
+        ({"layers": ["up_blocks.7"]}, "no layer 'up_blocks.7'; its blocks are unet.down_blocks.0"),
+        ({"t": -0.1}, "t must be a number from 0 to 1"),
     ):
         with pytest.raises(ParameterError, match=sentence):
             execute(DiftVideo, {**params, **wrong}, tmp_path / "bad", device="cpu")
         assert not (tmp_path / "bad").exists()
+    monkeypatch.setattr("scorekit_dift.video_application.MOST_PIXELS", 2 * 96 * 96)
+    with pytest.raises(ParameterError, match=r"at 96 x 96 px at most 2 frames of clip\.mp4 can be worked on, not 3"):
+        execute(DiftVideo, params, tmp_path / "bad", device="cpu")
 
 
 def test_the_recipe_runs_for_two_steps(tmp_path: Path) -> None:
@@ -144,7 +162,7 @@ def test_bad_files_and_parameters_are_one_sentence_and_leave_nothing(tmp_path: P
         ({"target": str(tmp_path / "corrupt.png")}, r"target: corrupt\.png is no picture, or damaged"),
         ({"target": str(tmp_path / "huge.png")}, "target: huge.png has 100 megapixels; at most 50 are read"),
         ({"layers": ["up_blocks.7"]}, "no layer 'up_blocks.7'; its blocks are unet.down_blocks.0"),
-        ({"t": 1.2}, "t"),
+        ({"t": 1.2}, "t must be a number from 0 to 1"),
         ({"points": ["500,10"]}, r"points: \(500, 10\) lies outside the picture, whose x goes from 0 to 384"),
         ({"points": ["ten,10"]}, 'points must be "x,y" in pixels'),
         ({"edit": str(tmp_path / "edit.png")}, "edit: it is 20 x 20 px and the source 384 x 384"),

@@ -46,7 +46,7 @@ def test_bad_files_and_layers_are_one_sentence_and_leave_nothing(tmp_path: Path)
             {"image": fine, "read_layer": "up_blocks.5"},
             "read_layer: there is no cross-attention 'up_blocks.5'; there are unet.up",
         ),
-        ({"image": fine, "t_modulate": 1.5}, "t-modulate"),
+        ({"image": fine, "t_modulate": 1.5}, "t-modulate must be a number above 0 and up to 1"),
         ({"image": fine, "clusters": 200}, "clusters must be from 2 to 64"),
         ({"image": fine, "prompt": "a zebra"}, "zebra"),
     ):
