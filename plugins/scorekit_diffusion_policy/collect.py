@@ -92,6 +92,7 @@ class CollectDemonstrations(Application):
     extra = "diffusion-policy"
     requires = ("gymnasium", "minari", "h5py")
     artifacts = ("episodes.mp4", "episodes.png", f"{DATASET}/data/*", "episodes.json")
+    demo = {"episodes": 3, "videos": 1}
 
     class Params(Application.Params):
         """Which task, how many episodes, and what is recorded of them."""

@@ -27,6 +27,7 @@ class RunPolicy(Application):
     artifacts: ClassVar[tuple[str, ...]] = (
         "grid.mp4", "filmstrip.png", "considered.png", "summary.json", "episodes.parquet", "episode-*.mp4",
     )  # fmt: skip
+    demo = {"episodes": 2, "videos": 1, "failures": 0, "samples": 12, "picture_size": 128}
 
     class Params(RunPolicyParams):
         """See run_parameters.py."""

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from scorekit_diffusion_policy.config import PolicyConfig
     from scorekit_diffusion_policy.episodes import Demonstrations
     from scorekit_diffusion_policy.policy import Policy
+    from scorekit_diffusion_policy.recipe import Recipe
 
 ADVANCED: JsonDict = {"advanced": True}
 CORRECTION_SKIP = 700_000  # training seeds from here on are kept for corrections
 COLLECTED = 100  # demonstrations
+LR = 1e-3
 EXAM_SKIP = 800_000  # training seeds from here on are kept for examinations during training
 
 
@@ -30,6 +32,16 @@ class TrainPolicy(Application):
     requires: ClassVar[tuple[str, ...]] = ("gymnasium",)
     extra: ClassVar[str] = "diffusion-policy"
     artifacts: ClassVar[tuple[str, ...]] = ("policy/config.json", "policy/weights.safetensors", "examinations.json")
+    demo = {
+        "episodes": 4,
+        "steps": 12,
+        "batch": 64,
+        "width": 64,
+        "depth": 1,
+        "trunk": 64,
+        "exams": 1,
+        "exam_episodes": 1,
+    }
 
     class Params(Application.Params):
         """Defaults are the recipe of pico-pusht."""
@@ -68,6 +80,12 @@ class TrainPolicy(Application):
             ge=0,
             description="Episodes that the trained policy begins and the expert ends (DAgger); then it is trained on, half as long.",
         )
+        distil: str | None = Field(
+            None,
+            description="Policy to distil, a folder or an embedded one: the new one plans in one to four steps. Task, network and horizon "
+            "are its own.",
+            examples=["pico-pusht"],
+        )
         width: int = Field(256, ge=8, description="Width of the network's blocks.", json_schema_extra=ADVANCED)
         depth: int = Field(2, ge=1, description="Blocks, or levels of a U-Net.", json_schema_extra=ADVANCED)
         trunk: int = Field(512, ge=8, description="Width of the observation's network.", json_schema_extra=ADVANCED)
@@ -76,7 +94,13 @@ class TrainPolicy(Application):
         )
         batch: int = Field(512, ge=1, description="Observations in an update.", json_schema_extra=ADVANCED)
         draws: int = Field(4, ge=1, description="Draws of noise for each observation.", json_schema_extra=ADVANCED)
-        lr: float = Field(1e-3, gt=0, le=0.1, description="Highest learning rate.", json_schema_extra=ADVANCED)
+        lr: float | None = Field(
+            None,
+            gt=0,
+            le=0.1,
+            description="Highest learning rate; default: 0.001, or half of it where a policy is distilled.",
+            json_schema_extra=ADVANCED,
+        )
         ema: float = Field(0.999, ge=0, lt=1, description="Decay of the averaged weights.", json_schema_extra=ADVANCED)
         validation: float = Field(
             0.05, ge=0, le=0.5, description="Share of the episodes held out.", json_schema_extra=ADVANCED
@@ -102,31 +126,39 @@ class TrainPolicy(Application):
         from scorekit_diffusion_policy.seeds import training_seeds
 
         total = params.steps + (max(1, params.steps // 2) if params.corrections else 0)
+        if params.distil is not None and (params.start is not None or params.corrections):
+            raise ParameterError("distil goes with neither start nor corrections.")
         try:
-            demonstrations = self._demonstrations(params, ctx)
+            teacher = None if params.distil is None else load_policy(params.distil)
+            lr = params.lr or (LR if teacher is None else LR / 2)
             start = None if params.start is None else load_policy(params.start)
-            config = start.config if start is not None else self._config(params, demonstrations)
+            given = teacher or start
+            demonstrations = self._demonstrations(params, ctx, given)
+            config = given.config if given is not None else self._config(params, demonstrations)
             recipe = Recipe(
-                steps=params.steps, batch=params.batch, draws=params.draws, lr=params.lr, ema=params.ema, seed=ctx.seed,
+                steps=params.steps, batch=params.batch, draws=params.draws, lr=lr, ema=params.ema, seed=ctx.seed,
                 precision="no" if ctx.device.type == "cpu" else "bf16", validation=params.validation, exams=min(params.exams, params.steps),
             )  # fmt: skip
             ctx.log(f"{len(demonstrations.episodes)} episodes of {demonstrations.task}")
-            policy = train_policy(
-                config,
-                demonstrations,
-                recipe,
-                ctx.folder,
-                lambda step, _, metrics: ctx.progress(step, total, **metrics),
-                lambda one: self._examined(one, params, ctx),
-                start=start,
-                cpu=ctx.device.type == "cpu",
-            )
+            if teacher is not None:
+                policy = self._distilled(teacher, demonstrations, recipe, params, ctx)
+            else:
+                policy = train_policy(
+                    config,
+                    demonstrations,
+                    recipe,
+                    ctx.folder,
+                    lambda step, _, metrics: ctx.progress(step, total, **metrics),
+                    lambda one: self._examined(one, params, ctx),
+                    start=start,
+                    cpu=ctx.device.type == "cpu",
+                )
             if params.corrections:
                 policy = train_on(
                     policy,
                     demonstrations,
                     training_seeds(params.corrections, CORRECTION_SKIP),
-                    dataclasses.replace(recipe, steps=total - params.steps, lr=params.lr / 3, exams=1),
+                    dataclasses.replace(recipe, steps=total - params.steps, lr=lr / 3, exams=1),
                     ctx.folder / "corrected",
                     lambda step, _, metrics: ctx.progress(params.steps + step, total, **metrics),
                     lambda one: self._examined(one, params, ctx),
@@ -145,7 +177,21 @@ class TrainPolicy(Application):
         for name, value in last.items():
             ctx.metric(name, value)
 
-    def _demonstrations(self, params: Any, ctx: RunContext) -> "Demonstrations":
+    def _distilled(
+        self, teacher: "Policy", demonstrations: "Demonstrations", recipe: "Recipe", params: Any, ctx: RunContext
+    ) -> "Policy":
+        from scorekit_diffusion_policy.consistency import distil
+        from scorekit_diffusion_policy.recipe import replace_training
+
+        def report(step: int, total: int, metrics: dict[str, float]) -> None:
+            ctx.progress(step, total, **metrics)
+
+        policy = distil(teacher, demonstrations, recipe, ctx.folder, report, cpu=ctx.device.type == "cpu")
+        record = policy.config.training | {"examinations": {str(recipe.steps): self._examined(policy, params, ctx)}}
+        policy.config = replace_training(policy.config, record)
+        return policy
+
+    def _demonstrations(self, params: Any, ctx: RunContext, given: "Policy | None") -> "Demonstrations":
         import dataclasses
 
         from scorekit_diffusion_policy import formats
@@ -156,8 +202,9 @@ class TrainPolicy(Application):
             read = formats.load(params.data)
             return dataclasses.replace(read, episodes=read.episodes[: params.episodes])
         count = params.episodes or COLLECTED
-        ctx.log(f"collecting {count} demonstrations of {params.task}")
-        return collect(params.task, training_seeds(count), observations=tuple(params.observations))
+        task, names = (given.config.task, given.observations) if given else (params.task, tuple(params.observations))
+        ctx.log(f"collecting {count} demonstrations of {task}")
+        return collect(task, training_seeds(count), observations=names)
 
     def _config(self, params: Any, demonstrations: "Demonstrations") -> "PolicyConfig":
         from scorekit_diffusion_policy.config import NetworkConfig, SamplingConfig

@@ -33,6 +33,9 @@ METAWORLD = {
 LONGER = {"push": 2000, "pick-place": 2000, "door-open": 1000, "drawer-open": 1000}
 POLICIES: dict[str, dict[str, Any]] = {
     **{f"pusht-state-{seed}": PUSHT for seed in range(3)},
+    "pusht-distilled-0": {  # of the policy that `distil` names
+        "distil": "pusht-state-0", "task": "pusht", "episodes": 500, "steps": 1200, "batch": 256, "draws": 2,
+    },
     "pusht-regression-0": {**PUSHT, "prediction": "regression"},
     "pusht-keypoints-0": {**PUSHT, "observations": ["keypoints"], "relative": "keypoints:16", "steps": 3000},
     **{
@@ -91,9 +94,11 @@ def entries() -> list[Entry]:
     ):  # fmt: skip
         chosen = on(solver=solver, steps=steps, action_steps=8)
         rows.append(Entry("sampling", label, "pusht-state-0", sampling=chosen, **ablation))
-    for steps in (4, 1):
-        chosen = on(solver="consistency", steps=steps, action_steps=8)
-        rows.append(Entry("sampling", f"distilled {steps}", "pusht-distilled-0", sampling=chosen, **ablation))
+    for act in (8, 4):
+        for steps in (4, 1):
+            chosen = on(solver="consistency", steps=steps, action_steps=act)
+            label = f"distilled {steps}" + ("" if act == 8 else f", {act} actions")
+            rows.append(Entry("sampling", label, "pusht-distilled-0", sampling=chosen, **ablation))
     for act in (1, 2, 4, 8, 12, 16):
         chosen = on(action_steps=act)
         rows.append(Entry("action steps", str(act), "pusht-state-0", sampling=chosen, **ablation))
@@ -171,9 +176,13 @@ def train(name: str, folder: Path) -> None:
     out = folder / name
     if (out / "policy" / "weights.safetensors").exists():
         return
+    asked = dict(POLICIES[name])
+    if teacher := asked.get("distil"):
+        train(teacher, folder)
+        asked["distil"] = str(folder / teacher / "policy")
     seed = int(name.rsplit("-", 1)[1]) if name[-2:] in ("-1", "-2") else 0
     resume = (out / "run.json").exists()
-    done = execute(TrainPolicy, None if resume else POLICIES[name], out, seed=seed, device="cpu", resume=resume)
+    done = execute(TrainPolicy, None if resume else asked, out, seed=seed, device="cpu", resume=resume)
     if done.status != "done":
         raise SystemExit(f"training {name}: {done.status}: {done.error}")
 

@@ -185,6 +185,21 @@ def test_the_command_trains_from_what_the_expert_shows(tmp_path: Path) -> None:
     assert record["metrics"]["validation_loss"] > 0
 
 
+def test_the_command_distils_a_policy(tmp_path: Path) -> None:
+    pytest.importorskip("gym_pusht")
+    teacher = execute(TrainPolicy, {**SIZE, "episodes": 2, "horizon": 8}, tmp_path / "teacher", seed=1, device="cpu")
+    assert teacher.status == "done"
+    asked = {"steps": 3, "batch": 16, "episodes": 2, "exam_episodes": 1, "distil": str(tmp_path / "teacher" / "policy")}
+    out = execute(TrainPolicy, asked, tmp_path / "run", seed=1, device="cpu")
+    assert out.status == "done", out.error
+    policy = load_policy(tmp_path / "run" / "policy")
+    assert (policy.config.sampling.solver, policy.horizon) == ("consistency", 8)
+    assert policy.config.training["distilled"]["steps"] == 3
+    assert set(json.loads((tmp_path / "run" / "examinations.json").read_text())["3"]) == {"success", "score"}
+    before = load_policy(tmp_path / "teacher" / "policy").model.head.state_dict()
+    assert any(not torch.equal(value, before[name]) for name, value in policy.model.head.state_dict().items())
+
+
 def test_the_command_asks_the_expert_for_corrections(tmp_path: Path) -> None:
     pytest.importorskip("gym_pusht")
     execute(TrainPolicy, {**SIZE, "episodes": 2, "corrections": 2}, tmp_path / "run", seed=1, device="cpu")
@@ -202,6 +217,8 @@ def test_the_command_asks_the_expert_for_corrections(tmp_path: Path) -> None:
         ({"task": "nowhere-v0"}, "unknown environment 'nowhere-v0'"),
         ({"action_steps": 32}, "action_steps must be at most the horizon 16, not 32"),
         ({"network": "unet", "width": 20}, "width of a unet must be a multiple of 8, not 20"),
+        ({"distil": "nobody"}, "policy must be an embedded one .* or a folder with config.json, not 'nobody'"),
+        ({"distil": "pico-pusht", "corrections": 2}, "distil goes with neither start nor corrections"),
     ],
 )
 def test_what_the_command_cannot_do_is_said_in_a_sentence(tmp_path: Path, params: dict, sentence: str) -> None:
