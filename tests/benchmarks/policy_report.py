@@ -137,7 +137,7 @@ def ms(row: dict[str, Any]) -> str:
 
 def steps_plot(rows: Rows, folder: Path) -> str | None:
     """Success and time of a plan against the steps of the sampler; None where nothing was measured."""
-    some = [row for row in rows if row["section"] == "sampling"]
+    some = [row for row in rows if row["section"] == "sampling" and row["used"]["action_steps"] == 8]
     families = {
         "DDIM": [row for row in some if row["used"]["solver"] == "ddim"],
         "distilled": [row for row in some if row["used"]["solver"] == "consistency"],
