@@ -1,0 +1,6 @@
+"""Helpers of these tests, and where the browser is, can be imported."""
+
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "apps")]
