@@ -113,9 +113,9 @@ def _read(params: DiftVideoParams) -> "list[Tensor]":
     width = height = most = 0
     try:
         with imageio.get_reader(params.video, format="FFMPEG") as reader:
-            width, height = reader.get_meta_data()["size"]
+            width, height = reader.get_meta_data()["size"]  # type: ignore[attr-defined]
             most = MOST_PIXELS // (width * height)
-            for frame in reader if most >= 2 else ():  # type: ignore[attr-defined]
+            for frame in reader if most >= 2 else ():  # type: ignore[union-attr]
                 if len(frames) == min(most, params.frames):
                     break
                 frames.append(torch.from_numpy(frame[..., :3].copy()).permute(2, 0, 1).float() / 255)

@@ -95,7 +95,11 @@ def main() -> None:
         rows = run(part, settings[part])
         text = PARTS[part].table(rows)
         print(text, flush=True)
-        report[part] = {**settings[part], "rows": rows}
+        kept = {
+            network: {way: {k: v for k, v in row.items() if k != "places"} for way, row in ways.items()}
+            for network, ways in rows.items()
+        }
+        report[part] = {**settings[part], "rows": kept}
         if path:
             path.write_text(json.dumps(report, indent=1) + "\n")
             fill(args.report / PAGES[part], "time", text)

@@ -142,6 +142,14 @@ def test_a_budget_of_evaluations_binds(tmp_path: Path, colours: Any) -> None:
     assert done.record["metrics"]["evaluations_per_picture"] == 16
 
 
+def test_a_budget_of_seconds_ends_the_race_after_a_stage(tmp_path: Path, colours: Any) -> None:
+    image = written(colours.drawn(0, 1, 2.0), tmp_path / "x.png")
+    run(tmp_path / "run", image=image, classes=", ".join(colours.CAPTIONS), seconds=1e-6, confidence=1)
+    verdict = json.loads((tmp_path / "run" / "verdict.json").read_text())
+    assert verdict["evaluations"] == 4 * len(colours.CAPTIONS)
+    assert not verdict["decided"]
+
+
 def test_the_embedded_model_has_its_example(tmp_path: Path) -> None:
     done = run(tmp_path / "run", model="pico-image")
     assert done.status == "done", done.error
@@ -162,6 +170,9 @@ def test_bad_input_is_refused_in_one_sentence(tmp_path: Path, colours: Any) -> N
     image = written(colours.drawn(0, 1), tmp_path / "x.png")
     empty, hollow, one = tmp_path / "empty.png", tmp_path / "hollow", tmp_path / "one"
     empty.touch()
+    corrupt, huge = tmp_path / "corrupt.png", tmp_path / "huge.png"
+    corrupt.write_bytes(image.read_bytes()[:60])
+    Image.new("1", (10_000, 10_000)).save(huge)
     hollow.mkdir()
     written(colours.drawn(0, 1), one / "red" / "x.png")
     other = tmp_path / "calibration.json"
@@ -182,6 +193,8 @@ def test_bad_input_is_refused_in_one_sentence(tmp_path: Path, colours: Any) -> N
         ({"image": image, "data": one}, "image and data cannot both be given"),
         ({"image": image, "classes": "red, purple"}, "no caption of exact-colours holds all the words of 'purple'"),
         ({"image": empty, "classes": both}, "is empty"),
+        ({"image": corrupt, "classes": both}, "cannot be read"),
+        ({"image": huge, "classes": both}, "has 100 megapixels; at most 50 are read"),
         ({"image": tmp_path / "list", "classes": both}, "image"),
         ({"data": hollow}, "data must be a folder with one folder of pictures for each class"),
         ({"data": one}, "classes must be two or more; got 1"),
