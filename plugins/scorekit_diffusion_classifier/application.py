@@ -27,6 +27,7 @@ class DiffusionClassifier(Application):
         "predictions.csv",
         "calibration.json",
     )
+    demo = {"levels": 16}
 
     class Params(DiffusionClassifierParams):
         """See parameters.py."""

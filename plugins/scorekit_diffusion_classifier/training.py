@@ -31,6 +31,7 @@ class TrainFashionMNIST(Application):
     reference: ClassVar[str] = "arXiv:1708.07747"
     kind: ClassVar[Literal["application", "training"]] = "training"
     artifacts: ClassVar[tuple[str, ...]] = ("pico-fashion.safetensors", "samples.png")
+    demo = None  # it needs the pictures of Fashion-MNIST
 
     class Params(FashionMNISTParams):
         """See FashionMNISTParams."""

@@ -19,6 +19,7 @@ class TrainPicoPhoto(Application):
     requires: ClassVar[tuple[str, ...]] = ("skimage",)
     extra: ClassVar[str] = "dift"
     artifacts: ClassVar[tuple[str, ...]] = ("pico-photo/scorekit.json",)
+    demo = {"steps": 12, "batch": 4, "crop": 32, "cooldown": 4}
 
     class Params(Application.Params):
         photos: Path | None = Field(

@@ -51,6 +51,7 @@ class Segmentation(Application):
     reference: ClassVar[str] = "arXiv:2401.11739"
     default_model: ClassVar[str | None] = "pico-image"
     artifacts: ClassVar[tuple[str, ...]] = ("overlay.png", "labels.png", "masks/*.png", "masks.json")
+    demo = {"steps": 5}
 
     class Params(SegmentationParams):
         """See above."""

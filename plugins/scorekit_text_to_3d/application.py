@@ -19,6 +19,7 @@ class TextTo3D(Application):
     extra: ClassVar[str] = "text-to-3d"
     default_model: ClassVar[str | None] = "pico-image"
     artifacts: ClassVar[tuple[str, ...]] = ("mesh.glb", "turntable.mp4", "views.png", "mesh.obj")
+    demo = {"steps": 60, "views": 2, "resolution": 32, "mesh_resolution": 48, "film_frames": 12, "picture_size": 96}
 
     class Params(TextTo3DParams):
         """See parameters.py."""

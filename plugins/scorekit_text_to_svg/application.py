@@ -24,6 +24,7 @@ class TextToSVG(Application):
     extra: ClassVar[str] = "text-to-svg"
     default_model: ClassVar[str | None] = "pico-image"
     artifacts: ClassVar[tuple[str, ...]] = ("icon.svg", "icon.png", "film.mp4", "summary.json", "icon-*.svg")
+    demo = {"paths": 12, "candidates": 2, "fit_steps": 80, "steps": 10, "film_frames": 12, "picture_size": 128}
 
     class Params(TextToSVGParams):
         """See parameters.py."""

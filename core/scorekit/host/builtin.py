@@ -14,6 +14,7 @@ class TrainPicoImage(Application):
     reference = "arXiv:2305.08891"
     kind = "training"
     artifacts = ("pico-image/model_index.json",)
+    demo = {"size": 16, "pictures": 1024, "steps": 12, "batch": 4, "channels": [16, 32], "cooldown": 4, "workers": 1}
 
     class Params(Application.Params):
         size: int = Field(

@@ -1,16 +1,19 @@
-"""`scorekit`: run, train, plugins, models, app, doctor. Exit codes: 0 done, 1 failed, 2 bad input, 130 cancelled."""
+"""`scorekit`: run, train, plugins, new-plugin, models, app, doctor. Exit codes: 0 done, 1 failed, 2 bad input, 130 cancelled."""
 
 import importlib
 import importlib.util
 import json
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scorekit.host.commands import RunGroup, TrainGroup, resume_run
 from scorekit.host.errors import ParameterError, PluginError
+
+if TYPE_CHECKING:
+    from scorekit.host.listing import Registry
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
@@ -59,15 +62,77 @@ def train_without_name(
 
 
 @app.command()
-def plugins(as_json: JsonFlag = False) -> int:
-    """List applications and training recipes, and why one cannot be used."""
+def plugins(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Applications, plugins or packages; default: all.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Run the conformance checks; exit code 1 if one fails.")
+    ] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="With --check: leave out the checks that run something.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> int:
+    """List what plugins bring: applications, training recipes, models, solvers, viewers; and why one cannot be used."""
+    from scorekit.host.guards import stdout_as_stderr
     from scorekit.host.registry import discover
 
-    rows = discover().rows
+    if quick and not check:
+        raise ParameterError("--quick goes with --check")
+    with stdout_as_stderr():
+        registry = discover(strict=False) if check else discover()
+    if check:
+        return _check(registry, names or [], quick, as_json)
+    rows, brought = registry.lines(names or [])
     if as_json:
-        return _print_json([row.as_json() for row in rows])
-    lines = [(row.name, row.kind or "", row.summary if row.usable else f"NOT USABLE: {row.reason}") for row in rows]
+        return _print_json([row.as_json() for row in rows] + [line.as_json() for line in brought])
+    lines: list[tuple[str, str, str]] = [
+        (row.name, row.kind or "", _said(row.summary if row.usable else f"NOT USABLE: {row.reason}", row.notes))
+        for row in rows
+    ]
+    lines += [(line.name, line.kind, line.summary) for line in brought]
     return _print_table(("name", "kind", "what it does"), lines, empty="no plugin is installed")
+
+
+def _said(what: str, notes: tuple[str, ...]) -> str:
+    return f"{what} NOTE: {'; '.join(notes)}" if notes else what
+
+
+def _check(registry: "Registry", names: list[str], quick: bool, as_json: bool) -> int:
+    from scorekit.host.guards import stdout_as_stderr
+    from scorekit.host.testing.report import examine, tell
+
+    results = examine(registry, names, quick)
+    if as_json:
+        with stdout_as_stderr():
+            found = list(results)
+        _print_json([result.as_json() for result in found])
+    else:
+        found = tell(results, typer.echo)
+    return 1 if any(result.status == "failed" for result in found) else 0
+
+
+@app.command(name="new-plugin")
+def new_plugin(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Lower-case words joined by hyphens, such as my-idea.")],
+    kind: Annotated[
+        str, typer.Option("--kind", metavar="KIND", help="What it brings: application, model or viewer.")
+    ] = "application",
+    license: Annotated[
+        str, typer.Option("--license", metavar="LICENSE", help="apache-2.0, mit or bsd-3-clause.")
+    ] = "apache-2.0",
+    into: Annotated[str, typer.Option("--into", metavar="DIR", help="The folder in which the new one is made.")] = ".",
+) -> int:
+    """Write a new plugin: a package that installs, is listed, runs and passes its tests before a line of it is changed."""
+    from scorekit.host.console import place
+    from scorekit.host.scaffold import write_plugin
+
+    folder = write_plugin(name, kind, license, into)
+    typer.echo(
+        f"{place(folder)} is written; go on by:\n  cd {place(folder)}\n  pip install -e '.[test]'\n  pytest\n  scorekit plugins {name}"
+    )
+    return 0
 
 
 @app.command()

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from scorekit.host.devices import DEVICES, DTYPES
 from scorekit.host.errors import ParameterError
+from scorekit.host.guards import stdout_as_stderr
 from scorekit.host.options import Option, options
 from scorekit.host.plugin import Application
 from scorekit.host.record import Run
@@ -30,7 +31,8 @@ class RunGroup(typer.core.TyperGroup):
     @property
     def registry(self) -> Registry:
         if self._registry is None:
-            self._registry = discover()
+            with stdout_as_stderr():
+                self._registry = discover()
         return self._registry
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 (the signature is typer's)
@@ -58,6 +60,8 @@ def command_of(application: type[Application]) -> Any:
         resume = given.pop("resume")
         as_json, quiet = given.pop("as_json"), given.pop("quiet")
         if resume is None:
+            if given.pop("demo"):
+                values = {**demo_of(application), **values}
             return start(
                 application,
                 values,
@@ -78,6 +82,13 @@ def command_of(application: type[Application]) -> Any:
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
     single.command(name=application.name, help=_help(application), short_help=escape(application.summary))(command)
     return typer.main.get_command(single)
+
+
+def demo_of(application: type[Application]) -> Mapping[str, Any]:
+    """The parameters of a run of seconds. Raises ParameterError for an application that has no such run."""
+    if application.demo is None:
+        raise ParameterError(f"{application.name} has no demo: it needs data that does not come with it")
+    return application.demo
 
 
 def _value(option: Option, given: Any) -> Any:
@@ -143,6 +154,7 @@ def _run_parameters(application: type[Application]) -> list[inspect.Parameter]:
         option("dtype", str | None, "DTYPE", f"Precision: {', '.join(DTYPES)}.", "auto"),
         option("out", str | None, "DIR", "The run folder, new or empty.", folder),
         option("resume", str | None, "DIR", "Go on with the unfinished run in this folder."),
+        option("demo", bool, None, "Small values for the parameters that are not given: a run of seconds."),
         option("json", bool, None, "Print the run's summary as JSON when it ends, and nothing else."),
         option("quiet", bool, None, "Print nothing but errors."),
     ]
@@ -177,12 +189,15 @@ def start(
     application: type[Application], values: Mapping[str, Any] | None, as_json: bool, quiet: bool, **choices: Any
 ) -> int:
     """Execute with a screen; returns the exit code."""
+    import contextlib
+
     from scorekit.host.console import Screen
     from scorekit.host.runs import execute
 
     if "seed" in choices:
         choices["seed"] = _seed(choices["seed"])
-    with Screen(application.title, quiet=quiet or as_json) as screen:
+    alone = stdout_as_stderr() if as_json else contextlib.nullcontext()
+    with alone, Screen(application.title, quiet=quiet or as_json) as screen:
         run = execute(application, values, on_event=screen, **choices)
     if as_json:
         typer.echo(json.dumps(run.summary(), indent=2, ensure_ascii=False))

@@ -1,6 +1,9 @@
-"""What protects a run while it is executed: the lock on its folder, and signals that ask instead of kill."""
+"""What protects a run while it is executed: the lock on its folder, signals that ask instead of kill, and the place of its output."""
 
+import contextlib
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,3 +53,24 @@ def signals(stop: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def stdout_as_stderr() -> Iterator[None]:
+    """Send to stderr what the block writes to stdout, also from C or a child process, so that JSON stands there alone after it.
+
+    For the command line: the descriptor is the whole process's.
+    """
+    sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+        os.dup2(2, 1)
+    except OSError:  # a process without one or the other has nothing to keep apart
+        yield
+        return
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)

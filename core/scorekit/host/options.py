@@ -17,7 +17,20 @@ from pydantic.fields import FieldInfo
 from scorekit.host.errors import ParameterError
 
 # The options of `scorekit run` itself: no field may take their names.
-RESERVED = {"seed", "model", "device", "dtype", "out", "resume", "json", "quiet", "help", "version", "trust-pickle"}
+RESERVED = {
+    "seed",
+    "model",
+    "device",
+    "dtype",
+    "out",
+    "resume",
+    "demo",
+    "json",
+    "quiet",
+    "help",
+    "version",
+    "trust-pickle",
+}
 NOUNS = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "text"}
 Shape = Literal["flag", "text", "scalar", "choice", "json"]
 

@@ -6,13 +6,14 @@ and all that brings it) belong inside `Application.run`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pluggy
 import pydantic
 
+from scorekit.host.api import PLUGIN_API, PluginDeprecationWarning
 from scorekit.host.context import RunContext
 from scorekit.host.errors import Cancelled, ParameterError, RunError
 from scorekit.host.provenance import ENTRY_POINTS
@@ -20,6 +21,7 @@ from scorekit.host.record import Run
 
 if TYPE_CHECKING:
     from scorekit.denoiser import Denoiser
+    from scorekit.solvers import Plan
 
 __all__ = [
     "ENTRY_POINTS",
@@ -30,13 +32,13 @@ __all__ = [
     "ModelSpec",
     "ParameterError",
     "Params",
+    "PluginDeprecationWarning",
     "RunContext",
     "RunError",
+    "SolverSpec",
     "View",
     "hookimpl",
 ]
-
-PLUGIN_API = "1.0"  # version of this contract; raised in its second number by additions, in its first by breaks
 
 hookspec = pluggy.HookspecMarker("scorekit")
 hookimpl = pluggy.HookimplMarker("scorekit")
@@ -69,6 +71,8 @@ class Application(ABC):
     extra: ClassVar[str] = ""  # the pip extra that brings them: pip install "scorekit[<extra>]"
     default_model: ClassVar[str | None] = None  # None: it takes no --model
     artifacts: ClassVar[tuple[str, ...]] = ()  # glob patterns of the files it writes, the main one first
+    # Values of parameters that make a run of seconds on a CPU; {}: the defaults are quick; None: it needs data that cannot ship.
+    demo: ClassVar[Mapping[str, Any] | None] = {}
 
     class Params(Params):
         """Without parameters of its own, until a subclass defines its own `Params`."""
@@ -102,6 +106,19 @@ class ModelSpec:
 
 
 @dataclass(frozen=True)
+class SolverSpec:
+    """A solver that a plugin brings, for `sample(..., solver=name)` inside a run.
+
+    name     what the user types, unlike any of `scorekit.solvers.SOLVERS`;  summary  one sentence
+    load     load() -> plan(schedule, t, **options) -> scorekit.solvers.Plan, called when a run begins
+    """
+
+    name: str
+    summary: str
+    load: "Callable[[], Callable[..., Plan]]"
+
+
+@dataclass(frozen=True)
 class Artifact:
     """One file of a run, as a viewer gets it: its `run`, `name` in the folder and `media_type`."""
 
@@ -128,6 +145,10 @@ class Hooks:
     @hookspec
     def scorekit_models(self) -> list[ModelSpec]:  # type: ignore[empty-body]
         """The denoisers that this plugin brings, loaded only when a run asks for one."""
+
+    @hookspec
+    def scorekit_solvers(self) -> list[SolverSpec]:  # type: ignore[empty-body]
+        """The solvers that this plugin brings: in every run they stand beside those of `scorekit.solvers`."""
 
     @hookspec(firstresult=True)
     def scorekit_view(self, artifact: Artifact) -> View | None:

@@ -3,137 +3,85 @@
 Entry points are loaded one at a time: a plugin that is broken becomes a row with its reason and harms no other.
 """
 
-import difflib
-import importlib
-import importlib.util
+import contextlib
 import inspect
+import io
 import os
-import re
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 import pluggy
-import pydantic
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from scorekit.host.errors import ParameterError, PluginError
-from scorekit.host.options import options, validate
-from scorekit.host.plugin import ENTRY_POINTS, PLUGIN_API, Application, Hooks, ModelSpec
+from scorekit.host.api import heard
+from scorekit.host.errors import PluginError
+from scorekit.host.faults import class_fault, load_fault
+from scorekit.host.listing import Brought, Kind, Registry, Row
+from scorekit.host.plugin import ENTRY_POINTS, Application, Hooks, ModelSpec, SolverSpec
 
-NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-Kind = Literal["application", "training"]
+__all__ = ["Brought", "Kind", "Offer", "Registry", "Row", "allowed", "discover", "offer"]
 
-
-@dataclass(frozen=True)
-class Row:
-    """One line of `scorekit plugins`: an application, or a plugin of which nothing can be said but why.
-
-    reason  why it cannot be used, "" if it can;  detail  the traceback of a failed import
-    app     the class, also when it cannot be used (say, for an absent extra), None if there is none
-    seconds that its module took to import
-    """
-
-    name: str
-    kind: Kind | None
-    title: str
-    summary: str
-    plugin: str
-    distribution: str
-    version: str
-    module: str
-    seconds: float
-    reason: str = ""
-    detail: str = ""
-    app: type[Application] | None = None
-
-    @property
-    def usable(self) -> bool:
-        return not self.reason
-
-    def as_json(self) -> dict[str, Any]:
-        """For `scorekit plugins --json`: the fields above, with "status" ok or broken, and what the class declares."""
-        fields = ("name", "kind", "title", "summary", "plugin", "distribution", "version", "module", "seconds")
-        shown: dict[str, Any] = {name: getattr(self, name) for name in fields}
-        shown |= {"status": "ok" if self.usable else "broken", "reason": self.reason, "detail": self.detail}
-        if self.app is not None:
-            names = ("reference", "extra", "default_model", "artifacts")
-            shown |= {name: getattr(self.app, name, None) for name in names}
-        return shown
-
-
-@dataclass(frozen=True)
-class Registry:
-    """What `discover` found. `hooks` calls the viewers of all sound plugins: `registry.hooks.scorekit_view(...)`."""
-
-    rows: tuple[Row, ...]
-    models: dict[str, ModelSpec]
-    hooks: Any = field(repr=False)
-
-    def applications(self, kind: Kind | None = None) -> dict[str, type[Application]]:
-        """Name to class of all that can be used (of one kind). Of both kinds: where an application and a training recipe share a name, the
-        application."""
-        rows = sorted(self.rows, key=lambda r: r.kind == "application")
-        return {r.name: r.app for r in rows if r.usable and r.app and kind in (None, r.kind)}
-
-    def row(self, name: str, kind: Kind | None = None) -> Row:
-        """The row of an application that can be used: of this kind, or the application where both kinds have the name.
-
-        Raises ParameterError: with its reason if it is broken, with the right verb if it is of the other kind, else
-        with close matches and the known names.
-        """
-        named = [r for r in self.rows if r.name == name]
-        row = min(
-            named,
-            key=lambda r: (
-                kind is not None and r.kind not in (kind, None),
-                not (r.usable and r.app),
-                r.kind == "training",
-            ),
-            default=None,
-        )
-        if row and not row.usable:
-            raise ParameterError(f"{name} cannot be used: {row.reason}")
-        if row and kind not in (None, row.kind):
-            verb = "train" if row.kind == "training" else "run"
-            raise ParameterError(f"{name} is started by `scorekit {verb} {name}`")
-        if row is None:
-            noun = {"application": "application", "training": "training recipe", None: "application"}[kind]
-            known = sorted(self.applications(kind))
-            close = difflib.get_close_matches(name, known, n=2)
-            guess = f"did you mean {' or '.join(close)}? " if close else ""
-            listed = f"there are {', '.join(known)}" if known else f"no {noun} is installed"
-            raise ParameterError(f"there is no {noun} {name!r}; {guess}{listed}")
-        return row
-
-    def get(self, name: str, kind: Kind | None = None) -> type[Application]:
-        """The application class `name`; raises ParameterError as `row` does."""
-        app = self.row(name, kind).app
-        assert app is not None
-        return app
+SLOW_IMPORT = 1.0  # seconds from which a plugin's line says so
+CORE_SOLVERS = frozenset(  # of scorekit.solvers, which imports torch: too slow for a listing
+    [
+        "ddpm",
+        "ddim",
+        "euler",
+        "euler_a",
+        "heun",
+        "dpm++1",
+        "dpm++2m",
+        "dpm++2m_sde",
+        "unipc",
+        "consistency",
+        "lcm",
+        "tcd",
+        "langevin",
+    ]
+)
 
 
 def discover(plugins: Iterable[EntryPoint] | None = None, strict: bool | None = None) -> Registry:
     """Load every plugin and say what it offers.
 
-    plugins  entry points to load; default: those of the installed distributions
+    plugins  entry points to load; default: those of the installed distributions, or of them those that SCOREKIT_PLUGINS names
     strict   raise PluginError, naming all reasons, if any plugin cannot be used; default: SCOREKIT_PLUGINS_STRICT=1
     """
-    found = entry_points(group=ENTRY_POINTS) if plugins is None else plugins
+    found = _installed() if plugins is None else list(plugins)
     # scorekit's own plugins first: a stranger's of the same name must not take the place of one.
     ordered = sorted(found, key=lambda e: (_distribution(e)[0] != "scorekit", _distribution(e)[0], e.name))
-    shared = _manager()
-    rows: list[Row] = []
-    models: dict[str, ModelSpec] = {}
+    gathered = _Gathered()
     for entry in ordered:
-        rows += _load(entry, shared, models, taken={(r.name, r.kind): r for r in rows if r.usable})
-    broken = [f"{r.name}: {r.reason}" for r in rows if not r.usable]
+        _Loading(entry, gathered).load()
+    if plugins is None:
+        gathered.rows += _absent(found)
+    broken = [f"{r.name}: {r.reason}" for r in gathered.rows if not r.usable]
     if broken and (os.environ.get("SCOREKIT_PLUGINS_STRICT") == "1" if strict is None else strict):
         raise PluginError("; ".join(broken))
-    return Registry(tuple(rows), models, shared.hook)
+    return Registry(
+        tuple(gathered.rows), gathered.models, gathered.hooks.hook, gathered.solvers, tuple(gathered.brought)
+    )
+
+
+def _installed() -> list[EntryPoint]:
+    found, named = list(entry_points(group=ENTRY_POINTS)), allowed()
+    return found if named is None else [e for e in found if {e.name, _distribution(e)[0]} & named]
+
+
+def allowed() -> set[str] | None:
+    """What SCOREKIT_PLUGINS names: entry points or distributions, the only ones then loaded. None: it is not set, all are."""
+    listed = os.environ.get("SCOREKIT_PLUGINS")
+    return None if listed is None else {name.strip() for name in listed.split(",") if name.strip()}
+
+
+def _absent(found: list[EntryPoint]) -> list[Row]:
+    """A row for each name in SCOREKIT_PLUGINS that nothing answers to: a misspelling must not pass in silence."""
+    present = {name for e in found for name in (e.name, _distribution(e)[0])}
+    reason = "SCOREKIT_PLUGINS names it, but no plugin or package of that name is installed"
+    return [Row(n, None, "", "", n, "", "", "", 0.0, reason) for n in sorted((allowed() or set()) - present)]
 
 
 def _manager() -> pluggy.PluginManager:
@@ -146,126 +94,150 @@ def _distribution(entry: EntryPoint) -> tuple[str, str]:
     return (entry.dist.name, entry.dist.version) if entry.dist else ("", "")
 
 
-def _load(
-    entry: EntryPoint,
-    shared: pluggy.PluginManager,
-    models: dict[str, ModelSpec],
-    taken: dict[tuple[str, Kind | None], Row],
-) -> list[Row]:
-    """Rows of one entry point; adds its hooks to `shared` and its models to `models` if all is well."""
-    began = time.perf_counter()
-    distribution, version = _distribution(entry)
+@dataclass
+class _Gathered:
+    """What the plugins loaded so far offer."""
 
-    def row(app: Any, reason: str, detail: str = "") -> Row:
+    rows: list[Row] = field(default_factory=list)
+    models: dict[str, ModelSpec] = field(default_factory=dict)
+    solvers: dict[str, SolverSpec] = field(default_factory=dict)
+    brought: list[Brought] = field(default_factory=list)
+    hooks: pluggy.PluginManager = field(default_factory=_manager)
+
+
+class _Loading:
+    """One entry point on its way into what is `gathered`."""
+
+    def __init__(self, entry: EntryPoint, gathered: _Gathered) -> None:
+        self.entry, self.all = entry, gathered
+        self.distribution, self.version = _distribution(entry)
+        self.seconds = 0.0
+        self.notes: list[str] = []
+
+    def load(self) -> None:
+        taken = {(r.name, r.kind): r for r in self.all.rows if r.usable}
+        try:
+            with self._watched():
+                plugin, offer = _open(self.entry)
+                reasons = [(app, class_fault(app, self.distribution)) for app in offer.applications]
+        except (Exception, SystemExit) as error:  # a plugin that calls sys.exit() at import must not end the host
+            self._add_row(None, load_fault(error, self.entry.dist), traceback.format_exc())
+            return
+        for app, reason in reasons:
+            # An application and the recipe that trains its models may share a name: `scorekit run` and `scorekit train` tell them apart.
+            first = taken.get((app.name, app.kind)) if not reason else None
+            if first:
+                reason = (
+                    f"the name {app.name!r} is already taken by {first.distribution or first.plugin} ({first.module})"
+                )
+            row = self._add_row(app, reason)
+            if row.usable:
+                taken[row.name, row.kind] = row
+        for spec in offer.models:
+            self._add_spec("model", spec, self.all.models, frozenset())
+        for solver in offer.solvers:
+            self._add_spec("solver", solver, self.all.solvers, CORE_SOLVERS)
+        if plugin is not None:
+            self.all.hooks.register(plugin, name=f"{self.distribution}:{self.entry.name}")
+            if offer.viewer is not None:
+                self.all.brought.append(self._brought(self.entry.name, "viewer", offer.viewer))
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Time the import, keep what it prints from the host's output, and hear what it uses that is deprecated."""
+        began, printed = time.perf_counter(), io.StringIO()  # stdout is the whole process's, for this moment
+        token = heard.set(self.notes)
+        try:
+            with contextlib.redirect_stdout(printed):
+                yield
+        finally:
+            heard.reset(token)
+            self.seconds = round(time.perf_counter() - began, 3)
+            if self.seconds >= SLOW_IMPORT:
+                self.notes.append(f"importing it takes {self.seconds:.1f} s: heavy imports belong inside run")
+            if text := " ".join(printed.getvalue().split()):
+                self.notes.append(f"it prints when it is imported: {text if len(text) <= 60 else text[:57] + '...'}")
+
+    def _add_row(self, app: Any, reason: str, detail: str = "") -> Row:
+        known = app if inspect.isclass(app) and issubclass(app, Application) else None
+
         def text(attribute: str) -> str:
-            value = getattr(app, attribute, "")
+            value = getattr(known, attribute, "")
             return value if isinstance(value, str) else ""
 
         kind = text("kind")
-        return Row(
-            name=text("name") or entry.name,
+        row = Row(
+            name=text("name") or self.entry.name,
             kind="training" if kind == "training" else "application" if kind == "application" else None,
             title=text("title"),
             summary=text("summary"),
-            plugin=entry.name,
-            distribution=distribution,
-            version=version,
-            module=entry.value,
-            seconds=round(time.perf_counter() - began, 3),
+            plugin=self.entry.name,
+            distribution=self.distribution,
+            version=self.version,
+            module=self.entry.value,
+            seconds=self.seconds,
             reason=reason,
             detail=detail,
-            app=app if inspect.isclass(app) and issubclass(app, Application) else None,
+            app=known,
+            notes=tuple(self.notes),
         )
+        self.all.rows.append(row)
+        return row
 
-    offered: list[Any]
-    specs: list[ModelSpec]
-    try:
-        plugin = entry.load()
-        if inspect.isclass(plugin) and issubclass(plugin, Application):
-            (offered, specs), plugin = ([plugin], []), None
-        else:
-            offered, specs = _ask(plugin, entry.value)
-        reasons = [(app, _fault(app)) for app in offered]
-    except (Exception, SystemExit) as error:  # a plugin that calls sys.exit() at import must not end the host
-        return [row(None, _load_reason(error), traceback.format_exc())]
-    rows: list[Row] = []
-    for app, reason in reasons:
-        # An application and the recipe that trains its models may share a name: `scorekit run` and `scorekit train` tell them apart.
-        same = taken | {(r.name, r.kind): r for r in reversed(rows)}
-        first = same.get((app.name, app.kind)) if not reason else None
-        if first:
-            reason = f"the name {app.name!r} is already taken by {first.distribution or first.plugin} ({first.module})"
-        rows.append(row(app, reason))
-    for spec in specs:
-        if spec.name in models:
-            rows.append(row(None, f"it brings a model {spec.name!r}, a name already taken by another plugin"))
-        else:
-            models[spec.name] = spec
-    if plugin is not None:
-        shared.register(plugin, name=f"{distribution}:{entry.name}")
-    return rows
+    def _add_spec(
+        self, kind: Literal["model", "solver"], spec: Any, known: dict[str, Any], own: frozenset[str]
+    ) -> None:
+        if spec.name in known or spec.name in own:
+            owner = "scorekit" if spec.name in own else "another plugin"
+            self._add_row(None, f"it brings a {kind} {spec.name!r}, a name already taken by {owner}")
+            return
+        known[spec.name] = spec
+        self.all.brought.append(self._brought(spec.name, kind, spec.summary))
+
+    def _brought(self, name: str, kind: Literal["model", "solver", "viewer"], summary: str) -> Brought:
+        place = (self.entry.name, self.distribution, self.version, self.entry.value)
+        return Brought(name, kind, summary, *place, tuple(self.notes))
 
 
-def _ask(plugin: Any, value: str) -> tuple[list[type[Application]], list[ModelSpec]]:
-    """Call the listing hooks of one plugin, in a manager of its own so that only this plugin can fail."""
+@dataclass(frozen=True)
+class Offer:
+    """What one plugin's hooks return; `viewer` is what its viewer says of itself, None if it has none."""
+
+    applications: list[Any]
+    models: list[ModelSpec] = field(default_factory=list)
+    solvers: list[SolverSpec] = field(default_factory=list)
+    viewer: str | None = None
+
+
+def offer(plugin: Any, value: str) -> Offer:
+    """Call the listing hooks of one plugin, in a manager of its own so that only this plugin can fail.
+
+    plugin  an Application class, or a module with hooks;  value  how a message names it
+    """
+    if inspect.isclass(plugin) and issubclass(plugin, Application):
+        return Offer([plugin])
     manager = _manager()
     manager.register(plugin)
     manager.check_pending()  # a hook that does not exist is a misspelling, not an extension
     if not manager.get_hookcallers(plugin):
         raise PluginError(f"{value} is neither an Application class nor a module with a hook implementation")
     apps = [app for listed in manager.hook.scorekit_applications() for app in listed]
-    specs = [spec for listed in manager.hook.scorekit_models() for spec in listed]
+    viewer = None
+    if manager.hook.scorekit_view.get_hookimpls():
+        viewer = (inspect.getdoc(plugin.scorekit_view) or "A view of its own.").splitlines()[0]
+    models = _specs(manager, "scorekit_models", ModelSpec)
+    return Offer(apps, models, _specs(manager, "scorekit_solvers", SolverSpec), viewer)
+
+
+def _open(entry: EntryPoint) -> tuple[Any, Offer]:
+    """The module of an entry point, None for a class, which has no hooks; and what it offers."""
+    plugin = entry.load()
+    return (None if inspect.isclass(plugin) else plugin), offer(plugin, entry.value)
+
+
+def _specs(manager: pluggy.PluginManager, hook: str, kind: type[Any]) -> list[Any]:
+    specs = [spec for listed in getattr(manager.hook, hook)() for spec in listed]
     for spec in specs:
-        if not isinstance(spec, ModelSpec):
-            raise PluginError(f"scorekit_models() returned {spec!r}, which is no ModelSpec")
-    return apps, specs
-
-
-def _load_reason(error: BaseException) -> str:
-    """One line: what went wrong, and where in the plugin."""
-    if isinstance(error, PluginError | pluggy.PluginValidationError):
-        return " ".join(str(error).split())
-    first_line = (str(error).splitlines() or [""])[0]
-    here = (__file__, pluggy.__file__.rpartition(os.sep)[0], importlib.__file__.rpartition(os.sep)[0])
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(("<", *here))]
-    where = f" ({os.path.basename(frames[-1].filename)}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {first_line}{where}"
-
-
-def _fault(app: Any) -> str:
-    """Why an application class cannot be used, in one sentence; "" if it can."""
-    if not (inspect.isclass(app) and issubclass(app, Application)):
-        return f"{app!r} is no Application class"
-    for attribute in ("name", "title", "summary"):
-        if not isinstance(getattr(app, attribute, None), str) or not getattr(app, attribute):
-            return f"class {app.__name__} does not say its {attribute}"
-    if not NAME.fullmatch(app.name):
-        return f"the name {app.name!r} is not lower-case words joined by hyphens"
-    if app.kind not in ("application", "training"):
-        return f"its kind is {app.kind!r}, which is neither application nor training"
-    try:
-        if PLUGIN_API not in SpecifierSet(app.api):
-            return f"it is written for plugin API {app.api}; this scorekit has {PLUGIN_API}"
-    except (InvalidSpecifier, TypeError):
-        return f"its api {app.api!r} is not a version specifier such as '>=1,<2'"
-    if inspect.isabstract(app):
-        return f"class {app.__name__} does not define {', '.join(sorted(app.__abstractmethods__))}"
-    if not (inspect.isclass(app.Params) and issubclass(app.Params, pydantic.BaseModel)):
-        return "its Params is not a pydantic model"
-    if missing := [module for module in app.requires if not _importable(module)]:
-        remedy = f'pip install "scorekit[{app.extra}]"' if app.extra else f"pip install {' '.join(missing)}"
-        return f"it needs {', '.join(missing)}; install by: {remedy}"
-    try:
-        options(app.Params)
-        validate(app.Params, {})
-    except (ValueError, pydantic.errors.PydanticUserError) as error:
-        return f"its parameters cannot be used: {str(error).splitlines()[0]}"
-    return ""
-
-
-def _importable(module: str) -> bool:
-    # The top-level package only: find_spec of a submodule would import its parent, which listing must not pay for.
-    try:
-        return importlib.util.find_spec(module.partition(".")[0]) is not None
-    except (ImportError, ValueError):
-        return False
+        if not isinstance(spec, kind):
+            raise PluginError(f"{hook}() returned {spec!r}, which is no {kind.__name__}")
+    return specs

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pydantic
 
-from scorekit.host import artifacts, devices, models, options, provenance
+from scorekit.host import artifacts, devices, models, options, provenance, solvers
 from scorekit.host.context import Event, Listener, RunContext
 from scorekit.host.errors import Cancelled, ParameterError, RunError
 from scorekit.host.files import fingerprint
@@ -228,6 +228,7 @@ def _perform(app: type[Application], run: Run, tell: Listener, loader: Loader) -
             return _end(run, tell, "cancelled")
         device = devices.resolve_device(run.record["device"])
         dtype = devices.resolve_dtype(run.record["dtype"], device)
+        solvers.bring()
         _start(run, device, dtype)
         tell(Event("started", {"folder": str(run.folder)}))
         load = partial(loader, device=device, dtype=dtype, trust_pickle=run.record["trust_pickle"])

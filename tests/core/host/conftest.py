@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from plugin_site import install
 
 SAMPLE = '''
 """Applications that do a little of what real ones do."""
@@ -107,18 +107,6 @@ def scorekit_applications():
 def scorekit_models():
     return [ModelSpec("toy", "A model of its own kind.", load=lambda device, dtype: f"toy on {device} in {dtype}")]
 '''
-
-
-def install(folder: Path, distribution: str, entry_points: dict[str, str], **modules: str) -> None:
-    """Write modules and the metadata that makes `folder`, on the import path, hold an installed distribution."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, code in modules.items():
-        (folder / f"{name}.py").write_text(textwrap.dedent(code))
-    info = folder / f"{distribution.replace('-', '_')}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
-    lines = "".join(f"{name} = {value}\n" for name, value in entry_points.items())
-    (info / "entry_points.txt").write_text(f"[scorekit.plugins]\n{lines}")
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,19 @@
 
 import inspect
 import re
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from docs_tables import written
 
-from scorekit.host.plugin import Application, Hooks, RunContext
+from scorekit.host.plugin import PLUGIN_API, Application, Hooks, RunContext
 from scorekit.host.registry import discover
 from scorekit.host.runs import execute
+from scorekit.host.testing import CHECKS, fixtures
 
+ROOT = Path(__file__).parents[3]
 GUIDE = (Path(__file__).parents[3] / "docs" / "plugins.md").read_text()
 
 
@@ -53,3 +57,27 @@ def test_the_example_runs(tmp_path: Path) -> None:
     assert run.status == "done", run.error
     assert [*run.artifacts] == ["walk.png"]
     assert discover([], strict=True).rows == ()
+
+
+def test_what_is_made_from_the_program_is_up_to_date() -> None:
+    """The help of commands, the checks, the lines of broken plugins; written by docs_tables.py."""
+    pinned = re.search(r"^typer==(.+)$", (ROOT / "constraints.txt").read_text(), re.M)
+    if pinned is None or version("typer") != pinned[1]:
+        pytest.skip("another typer says help in other words")
+    assert written(GUIDE) == GUIDE, "run python tests/docs_tables.py"
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_every_check_is_documented(name: str) -> None:
+    assert f"\n| {name} | " in GUIDE
+
+
+def test_every_fixture_is_documented() -> None:
+    found = [name for name, value in vars(fixtures).items() if "FixtureFunctionDefinition" in type(value).__name__]
+    assert len(found) == 4
+    assert all(f"\n| `{name}` | " in GUIDE for name in found)
+
+
+def test_the_plugin_api_is_the_one_of_the_guide() -> None:
+    assert f"`PLUGIN_API` is {PLUGIN_API}." in GUIDE
+    assert f"\n| {PLUGIN_API} | " in GUIDE

@@ -34,7 +34,10 @@ BAD: dict[str, tuple[str, str]] = {
     "bad_hook": (GOOD + HOOKS.replace("applications", "aplications"), "unknown hook 'scorekit_aplications'"),
     "bad_argument": (GOOD + HOOKS.replace("()", "(colour)"), "colour"),
     "bad_class": (GOOD + HOOKS.replace("[Good]", "[3]"), "3 is no Application class"),
-    "bad_api": (GOOD + "    api = '>=2'" + HOOKS, "it is written for plugin API >=2; this scorekit has 1.0"),
+    "bad_api": (
+        GOOD + "    api = '>=2'" + HOOKS,
+        "it is written for plugin API >=2; this scorekit has 1.1, which is too old: pip install --upgrade scorekit",
+    ),
     "bad_specifier": (GOOD + "    api = 'two'" + HOOKS, "its api 'two' is not a version specifier"),
     "bad_name": (GOOD.replace('"good"', '"Good One"') + HOOKS, "the name 'Good One' is not lower-case words"),
     "bad_title": (GOOD.replace('"Good"', '""') + HOOKS, "class Good does not say its title"),
