@@ -1,4 +1,4 @@
-"""EmerDiff on pico-image against the true parts of renders, beside k-means on pixels and on features.
+"""EmerDiff on pico-image against the true parts of renders, beside the same network untrained and k-means on pixels and on features.
 
     OMP_NUM_THREADS=1 python tests/benchmarks/segmentation.py --report docs
 
@@ -10,10 +10,13 @@ the marks in docs/segmentation.md.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from marked import fill
@@ -31,8 +34,23 @@ from scorekit_segmentation.kmeans import kmeans
 from scorekit_segmentation.layers import chosen_attentions
 from scorekit_segmentation.pictures import overlay
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 Way = Callable[[Tensor], Tensor]
 CLUSTERS, SEED = 8, 5000
+SHOWN, SCALE = 6, 4  # renders in the picture, enlarged
+
+
+def untrained(model: Denoiser) -> Denoiser:
+    """The same network with random weights."""
+    random = copy.copy(model)
+    random.network = copy.deepcopy(model.network)
+    torch.manual_seed(SEED)
+    for module in random.network.modules():  # type: ignore[attr-defined]
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    return random
 
 
 def ways(model: Denoiser) -> dict[str, Way]:
@@ -54,15 +72,42 @@ def ways(model: Denoiser) -> dict[str, Way]:
         places = cluster_queries(model, picture, CLUSTERS, attention, generator=seeds())
         return F.interpolate(places[None, None].float(), picture.shape[1:])[0, 0].long()
 
-    def emerdiff(picture: Tensor) -> Tensor:
-        return segment(model, picture, CLUSTERS, strength=PICO_STRENGTH, generator=seeds()).labels
+    random = untrained(model)
+
+    def emerdiff(picture: Tensor, network: Denoiser = model) -> Tensor:
+        return segment(network, picture, CLUSTERS, strength=PICO_STRENGTH, generator=seeds()).labels
 
     return {
         "EmerDiff": emerdiff,
+        "EmerDiff, network untrained": lambda picture: emerdiff(picture, random),
         "its clusters, not refined": coarse,
         "k-means on the same features, enlarged": on_features,
         "k-means on pixels": on_pixels,
     }
+
+
+def headed(sheet: list[Tensor], names: list[str]) -> Image.Image:
+    """Rows of tiles below each other, a name above each column."""
+    from PIL import Image, ImageDraw
+
+    rows = (torch.cat(sheet, 1).clamp(0, 1) * 255).byte().permute(1, 2, 0).numpy()
+    whole = Image.new("RGB", (rows.shape[1], rows.shape[0] + 30), "white")
+    whole.paste(Image.fromarray(rows), (0, 30))
+    draw, width = ImageDraw.Draw(whole), rows.shape[1] / len(names)
+    for column, name in enumerate(names):
+        lines = textwrap.wrap(name, int(width / 6.4))
+        draw.multiline_text(
+            ((column + 0.5) * width, 28), "\n".join(lines), "black", anchor="md", align="center", spacing=1
+        )
+    return whole
+
+
+def _large(picture: Tensor) -> Tensor:
+    return F.interpolate(picture[None], scale_factor=SCALE)[0]
+
+
+def _painted(picture: Tensor, labels: Tensor) -> Tensor:
+    return overlay(_large(picture), labels.repeat_interleave(SCALE, 0).repeat_interleave(SCALE, 1))
 
 
 def main() -> None:
@@ -84,13 +129,9 @@ def main() -> None:
         masks = {name: way(picture) for name, way in described.items()}
         for name, labels in masks.items():
             found[name].append(mean_iou(labels, truth))
-        if index < 8:
-            tiles = [picture, overlay(picture, truth), *(overlay(picture, labels) for labels in masks.values())]
-            sheet.append(
-                torch.cat(
-                    [F.pad(F.interpolate(tile[None], scale_factor=4)[0], [4] * 4, value=1.0) for tile in tiles], 2
-                )
-            )
+        if index < SHOWN:
+            tiles = [_large(picture), *(_painted(picture, labels) for labels in (truth, *masks.values()))]
+            sheet.append(torch.cat([F.pad(tile, [6] * 4, value=1.0) for tile in tiles], 2))
         print(f"{index + 1}/{args.renders} {time.process_time() - began:.0f} CPU-s", flush=True)
     lines = ["| way | mean IoU of the true parts | 95 % interval |", "| --- | --- | --- |"]
     rows = {}
@@ -102,8 +143,6 @@ def main() -> None:
         lines.append(f"| {name} | {all_.mean():.2f} | {low:.2f} to {high:.2f} |")
     print("\n".join(lines))
     if args.report:
-        from PIL import Image
-
         content = {
             "renders": args.renders,
             "clusters": CLUSTERS,
@@ -111,12 +150,7 @@ def main() -> None:
             "cpu_seconds": round(time.process_time() - began),
         }
         (args.report / "segmentation.json").write_text(json.dumps(content, indent=1) + "\n")
-        whole = (
-            torch.cat([torch.cat(sheet[:4], 1), torch.cat(sheet[4:], 1)], 2) if len(sheet) == 8 else torch.cat(sheet, 1)
-        )
-        Image.fromarray((whole.clamp(0, 1) * 255).byte().permute(1, 2, 0).numpy()).save(
-            args.report / "segmentation.png"
-        )
+        headed(sheet, ["picture", "true parts", *described]).save(args.report / "segmentation.png")
         fill(args.report / "segmentation.md", "table", "\n".join(lines))
 
 
