@@ -8,6 +8,7 @@ estimate    what a job will need                              line        who is
 queue       jobs: submit, claim, pause, cancel, finish        history     search, bin, compare
 live        progress of a run, read while it runs             archive     zip files
 people      who somebody is, and what they may do             uploads     files that they bring
+bodies      requests that are too large
 worker      the process that computes on one device           supervisor  keeps the workers alive
 desk        all of it for one person, with every right checked: what pages use
 ```

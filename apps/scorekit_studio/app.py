@@ -76,8 +76,10 @@ def serve(studio: Studio, settings: Settings) -> None:
     """Run the web server until it is stopped."""
     # Otherwise X-Forwarded-For of anybody at this machine replaces the address by which a proxy is known.
     os.environ["FORWARDED_ALLOW_IPS"] = ""
+    from starlette.middleware import Middleware
     from streamlit.starlette import App
 
+    from scorekit_studio.bodies import BoundedBodies
     from scorekit_studio.pages import session
 
     session.use(studio)
@@ -87,8 +89,13 @@ def serve(studio: Studio, settings: Settings) -> None:
         f"The studio is at http://{host}:{settings.port} (runs in {studio.store.root}); stop it with Ctrl-C.",
         flush=True,
     )
-    app = App(SCRIPT, secrets={"auth": dict(settings.oidc)} if settings.oidc else None)
-    app.run(config=configuration(studio, settings))
+    options = configuration(studio, settings)
+    app = App(
+        SCRIPT,
+        secrets={"auth": dict(settings.oidc)} if settings.oidc else None,
+        middleware=[Middleware(BoundedBodies, options["server.maxUploadSize"] << 20)],
+    )
+    app.run(config=options)
 
 
 def configuration(studio: Studio, settings: Settings) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class Steps(Application):
         rest: float = Field(0.0, ge=0, le=60, description="Seconds between two.")
         image: Path | None = Field(None, description="A picture.")
         keeps: bool = Field(True, description="Offer checkpoints.")
+        gate: int = Field(0, ge=0, description="Wait before this step until there is a file `open`.")
 
     def run(self, params, ctx):
         import torch
@@ -41,6 +42,9 @@ class Steps(Application):
         if state := ctx.restore():
             total, first = state["total"], state["step"]
         for step in range(first + 1, params.steps + 1):
+            while step == params.gate and not (ctx.folder / "open").exists():
+                ctx.progress(step - 1, params.steps)
+                time.sleep(0.1)
             total += torch.rand((), generator=ctx.generator)
             time.sleep(params.rest)
             with open(ctx.folder / "journal", "a") as journal:

@@ -1,9 +1,11 @@
 """What uploads may be, and that what is stored is pixels."""
 
+import asyncio
 import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -11,6 +13,7 @@ import pytest
 
 from scorekit.host.errors import ParameterError
 from scorekit_studio import uploads
+from scorekit_studio.bodies import BoundedBodies
 from scorekit_studio.limits import LimitError, Limits
 from scorekit_studio.store import Store
 
@@ -93,3 +96,32 @@ def test_transparency_survives(store: Store) -> None:
     PIL.Image.fromarray(np.array([[[255, 0, 0, 0], [0, 255, 0, 255]]], np.uint8)).save(buffer, "PNG")
     path = uploads.keep(store, Limits(), "ann", "a.png", buffer.getvalue())
     assert np.asarray(PIL.Image.open(path))[..., 3].tolist() == [[0, 255]]
+
+
+@pytest.mark.parametrize(("chunks", "status"), [(40, 200), (400, 413)])
+def test_a_body_that_names_no_length_is_cut_off_at_the_limit(chunks: int, status: int) -> None:
+    """Real Starlette around a form that takes everything, fed with 1 MB at a time."""
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.requests import Request
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+
+    async def take(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(str(len(await request.body())))
+
+    app = Starlette(routes=[Route("/", take, methods=["PUT"])], middleware=[Middleware(BoundedBodies, 64 << 20)])
+    block, asked, replies = bytes(1 << 20), 0, list[Any]()
+
+    async def receive() -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        return {"type": "http.request", "body": block, "more_body": asked < chunks}
+
+    async def send(message: Any) -> None:
+        replies.append(message)
+
+    scope = {"type": "http", "method": "PUT", "path": "/", "headers": [], "query_string": b"", "http_version": "1.1"}
+    asyncio.run(app(scope, receive, send))
+    assert replies[0]["status"] == status
+    assert asked == min(chunks, 65)

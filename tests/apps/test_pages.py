@@ -1,5 +1,6 @@
 """Pages without a browser: what they say and do, run by Streamlit's own test runner on a studio that computes."""
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from scorekit.host.errors import ParameterError
 from scorekit.host.registry import Row
+from scorekit_studio import store
 from scorekit_studio.app import configuration, main
 from scorekit_studio.desk import Studio
 from scorekit_studio.estimate import Estimate
@@ -111,6 +113,79 @@ def test_somebody_elses_run_is_not_shown_and_not_told_of(studio: Studio) -> None
     assert all(area.value != "ann's own" for area in test.text_area)
 
 
+@pytest.mark.parametrize(
+    "asked", ["../../../etc/passwd", "..", "a\x00b", "<script>alert(1)</script>", "steps-*", "' OR 1=1 --"]
+)
+def test_an_address_that_names_no_run_ends_in_a_sentence(studio: Studio, asked: str) -> None:
+    test = page(_bench, studio, run=asked).run()
+    assert not test.exception
+    assert "There is no run" in texts(test)
+    for draw, name in ((_compare, "a"), (_sweep, "sweep")):
+        test = page(draw, studio, **{name: asked, "b": asked}).run()
+        assert not test.exception
+        assert "no run" in texts(test) or "No such sweep" in texts(test)
+
+
+def test_a_sweep_of_somebody_else_is_none(studio: Studio) -> None:
+    name, _ = studio.desk(User("ann", "Ann")).sweep("steps", {"prompt": "ann's own", "steps": 1}, {"seed": [1, 2]})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "person", lambda: User("bob", "Bob"))
+        test = page(_sweep, studio, sweep=name).run()
+    assert "No such sweep" in texts(test)
+    assert "ann's own" not in texts(test)
+
+
+def _compare() -> None:
+    import streamlit as st
+
+    from scorekit_studio.pages import contrast, session
+
+    page = st.Page(lambda: None, title="Page", url_path="page", default=True)
+    session.keep_pages({"home": page, "gallery": page, "run": page})
+    st.navigation([page])
+    contrast.draw()
+
+
+def _sweep() -> None:
+    import streamlit as st
+
+    from scorekit_studio.pages import session, sheet
+
+    page = st.Page(lambda: None, title="Page", url_path="page", default=True)
+    session.keep_pages({"home": page, "gallery": page, "run": page})
+    st.navigation([page])
+    sheet.draw()
+
+
+def test_a_locked_store_is_said_on_the_form_and_the_next_press_works(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = page(_bench, studio).run()
+    monkeypatch.setattr(store, "BUSY_SECONDS", 0.1)
+    studio.store.close()
+    with sqlite3.connect(studio.store.root / "studio.sqlite", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        next(b for b in test.button if b.label == "Run").click().run()
+        other.execute("ROLLBACK")
+    assert not test.exception
+    assert "is locked by another process" in texts(test)
+    assert "run" not in test.query_params
+    monkeypatch.undo()
+    studio.store.close()
+    next(b for b in test.button if b.label == "Run").click().run()
+    assert ended(studio, test.query_params["run"][0]).state == "done"
+
+
+def test_a_full_disk_is_said_on_the_form_before_anything_is_pressed(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(studio.store), "free_bytes", lambda _: -1)
+    test = page(_bench, studio).run()
+    assert not test.exception
+    assert "the disk of the studio has only" in texts(test).lower()
+    assert next(b for b in test.button if b.label == "Run").disabled
+
+
 def test_the_gallery_finds_deletes_and_takes_back(studio: Studio) -> None:
     desk = studio.desk(_local())
     job = ended(studio, desk.submit("steps", {"prompt": "a gallery piece", "steps": 1}))
@@ -142,6 +217,8 @@ def test_words() -> None:
     ]
     assert [words.size(n) for n in (12, 2048, 3 * 2**20)] == ["12 bytes", "2 kB", "3 MB"]
     assert words.counted(1, "run") == "1 run"
+    assert [words.number(n) for n in (0.123456, 19586.0, 7, True, None)] == ["0.1235", "19,586", "7", "yes", "none"]
+    assert words.exact(0.123456) == "0.123456"
 
 
 def test_an_estimate_is_a_sentence() -> None:
@@ -157,8 +234,8 @@ def test_a_sweeps_axes_are_what_its_jobs_differ_in(studio: Studio) -> None:
     sweep, ids = desk.sweep("steps", {"steps": 1}, {"prompt": ["a", "b"], "seed": [0, 1, 2]})
     jobs = sorted(desk.search(sweep=sweep)[0], key=lambda job: job.seq)
     assert len(ids) == 6
-    assert sheet.varied(jobs) == {"seed": [0, 1, 2], "prompt": ["a", "b"]}
-    assert sheet.layout(sheet.varied(jobs)) == ([0, 1, 2], 2)
+    assert sheet.varied(jobs) == {"prompt": ["a", "b"], "seed": [0, 1, 2]}
+    assert sheet.layout(sheet.varied(jobs)) == (["a", "b"], 3)
 
 
 def test_provenance_says_what_is_needed_to_make_it_again(studio: Studio) -> None:

@@ -307,6 +307,16 @@ def test_pictures_are_decoded_and_made_smaller(tmp_path: Path) -> None:
     assert pictures.decoded(tmp_path / "c.tif")[0][0] == "image/webp"
 
 
+def test_half_a_film_is_known_before_a_browser_waits_for_the_rest(tmp_path: Path) -> None:
+    files.film(tmp_path / "whole.mp4")
+    whole = (tmp_path / "whole.mp4").read_bytes()
+    assert pictures.film(tmp_path / "whole.mp4", "a film")
+    for content in (whole[:-1], whole[: len(whole) // 2], whole[:40], whole + b"\0\0\0\2free"):
+        (tmp_path / "half.mp4").write_bytes(content)
+        with pytest.raises(Unshowable, match="damaged, or cut off"):
+            pictures.film(tmp_path / "half.mp4", "a film")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

@@ -286,12 +286,12 @@ def test_hostile_and_damaged_files_end_in_sentences(browser: Any, address: str, 
     visit = Visit(
         browser,
         address,
-        "name=hostile.svg&name=half.mp4&name=half.png&name=half.glb&name=half.wav&name=empty.json&name=notes.md&name=features.npz",
+        "name=hostile.svg&name=false.mp4&name=half.mp4&name=half.png&name=half.glb&name=half.wav&name=empty.json&name=notes.md&name=features.npz",
     )
     assert "4 unsafe" in visit.loaded("vector").inner_text()
     assert "cannot be played" in visit.settled("film").first.inner_text()
-    assert visit.page.get_by_test_id("stAlert").count() == 4
-    assert visit.page.get_by_role("button", name="Download", exact=True).count() == 4
+    assert visit.page.get_by_test_id("stAlert").count() == 5
+    assert visit.page.get_by_role("button", name="Download", exact=True).count() == 5
     visit.end()
     visit = Visit(browser, address, "run=damaged")
     visit.page.get_by_text("Data and other files").wait_for()

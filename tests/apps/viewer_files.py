@@ -188,6 +188,7 @@ def fill(folder: Path) -> None:
         "half.png": picture()[:300],
         "half.glb": glb()[:-20],
         "half.mp4": b"\0\0\0\x18ftypmp42" + bytes(400),
+        "false.mp4": b"\0\0\0\x10ftypmp42" + bytes(4) + b"\0\0\1\0moov" + bytes(248),
         "half.wav": tone()[:20],
         "empty.json": b"",
         "hostile.svg": b'<svg xmlns="http://www.w3.org/2000/svg"><script>fetch("%s")</script><image href="%sa.png"/>'

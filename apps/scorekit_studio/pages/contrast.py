@@ -82,12 +82,13 @@ def _differences(desk: Desk, a: str, b: str) -> None:
     for name, rows in tables.items():
         if rows:
             shown = True
+            spell = words.number if name == "Metrics" else words.exact
             st.markdown(f"**{name}**")
             st.table(
                 {
                     " ": [words.plain(key) for key in rows],
-                    "left": [words.plain(words.number(first)) for first, _ in rows.values()],
-                    "right": [words.plain(words.number(second)) for _, second in rows.values()],
+                    "left": [words.plain(spell(first)) for first, _ in rows.values()],
+                    "right": [words.plain(spell(second)) for _, second in rows.values()],
                 },
                 border="horizontal",
             )

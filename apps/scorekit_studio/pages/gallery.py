@@ -78,10 +78,10 @@ def _nothing(filtered: bool, binned: bool) -> None:
 def _card(desk: Desk, job: Job) -> None:
     with st.container(border=True, key=f"run-{job.id}", gap="xsmall"):
         look.thumbnail(job, desk.folder(job.id))
-        st.page_link(
-            session.page_of(job), label=words.plain(words.title(job, 60)), query_params={"run": job.id}, width="stretch"
-        )
-        st.caption(words.plain(f"{job.title} · {words.when(job.created)}"))
+        told = words.prompt(job, 60)
+        label, query = words.plain(told or job.title), {"run": job.id}
+        st.page_link(session.page_of(job), label=label, query_params=query, width="stretch")
+        st.caption(words.plain(f"{job.title if told else f'Seed {job.seed}'} · {words.when(job.created)}"))
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
             look.badge(job)
             if job.binned is not None:
@@ -92,7 +92,7 @@ def _card(desk: Desk, job: Job) -> None:
             if job.state == "done":
                 st.button(
                     "", key=f"compare-{job.id}", icon=":material/compare:", type="tertiary", on_click=_choose, args=(job.id,),
-                    help="Choose it for a comparison", disabled=job.id in st.session_state.get("compare", []),
+                    help="Choose it for a comparison", disabled=job.id in st.session_state.get("to compare", []),
                 )  # fmt: skip
             if job.state in ENDED and st.button(
                 "", key=f"delete-{job.id}", icon=":material/delete:", type="tertiary", help="Delete"
@@ -105,30 +105,30 @@ def _card(desk: Desk, job: Job) -> None:
 
 
 def _choose(job_id: str) -> None:
-    chosen = [*st.session_state.get("compare", []), job_id]
-    st.session_state["compare"] = list(dict.fromkeys(chosen))[-2:]
+    chosen = [*st.session_state.get("to compare", []), job_id]
+    st.session_state["to compare"] = list(dict.fromkeys(chosen))[-2:]
 
 
 def _chosen_two(desk: Desk) -> None:
     """What was chosen for a comparison so far."""
-    chosen: list[str] = st.session_state.get("compare", [])
+    chosen: list[str] = st.session_state.get("to compare", [])
     if not chosen:
         return
     try:
         names = [words.title(desk.job(job_id), 50) for job_id in chosen]
     except PermissionError:
-        st.session_state.pop("compare")
+        st.session_state.pop("to compare")
         return
     with st.container(horizontal=True, vertical_alignment="center", border=True, key="chosen"):
         st.markdown(" and ".join(f"**{words.plain(name)}**" for name in names))
         if len(chosen) == 2:
             if st.button("Compare", type="primary", icon=":material/compare:", key="compare-go"):
-                st.session_state.pop("compare")
+                st.session_state.pop("to compare")
                 session.go("compare", a=chosen[0], b=chosen[1])
         else:
             st.caption("Choose another one below.")
         if st.button("Clear", key="compare-clear", type="tertiary", icon=":material/close:"):
-            st.session_state.pop("compare")
+            st.session_state.pop("to compare")
             st.rerun()
 
 

@@ -37,7 +37,7 @@ def _cards(apps: list[type[Application]]) -> None:
     for begin in range(0, len(apps), COLUMNS):
         for column, app in zip(st.columns(COLUMNS), apps[begin : begin + COLUMNS], strict=False):
             with column, st.container(border=True, key=f"card-{app.kind}-{app.name}"):
-                look.example(app)
+                _picture(app)
                 st.subheader(words.plain(app.title), anchor=False)
                 st.html(f'<div class="sk-summary">{_escaped(app.summary)}</div>')
                 with st.container(horizontal=True):
@@ -51,6 +51,17 @@ def _cards(apps: list[type[Application]]) -> None:
                         st.switch_page(page)
     if job_id := st.session_state.pop("tried", None):
         session.open_run(session.desk().job(job_id))
+
+
+def _picture(app: type[Application]) -> None:
+    """Made by it: what came with the studio, else this person's newest."""
+    if not look.has_example(app):
+        desk = session.desk()
+        for job in desk.search(application=app.name, states=("done",), limit=1)[0]:
+            if job.kind == app.kind:
+                look.thumbnail(job, desk.folder(job.id), "card")
+                return
+    look.example(app)
 
 
 def _escaped(text: str) -> str:

@@ -93,7 +93,7 @@ def _actions(desk: Desk, job: Job, run: Run) -> None:
             st.write("Whoever may see your runs can open this one by its address:")
             st.code(session.link(job), language="text")
         if st.button("Compare", key="compare", help="With another run", icon=":material/compare:"):
-            st.session_state["compare"] = [job.id]
+            st.session_state["to compare"] = [job.id]
             session.go("gallery")
         if job.binned is None:
             if st.button("Delete", key="delete", icon=":material/delete:"):
@@ -179,7 +179,7 @@ def facts(run: Run) -> dict[str, dict[str, str]]:
     }
     return {
         "Run": {k: v for k, v in made.items() if v},
-        "Parameters": {k: words.number(v) for k, v in r["parameters"].items()},
+        "Parameters": {k: words.exact(v) for k, v in r["parameters"].items()},
         "Models (sha256 of their weights)": models,
         "Input files": inputs,
         "Versions": {k: str(v) for k, v in r["versions"].items()},

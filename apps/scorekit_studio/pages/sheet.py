@@ -10,6 +10,7 @@ from scorekit_studio.pages import look, session, words
 
 EVERY_SECONDS = 2.0
 COLUMNS = 6
+LEAST_COLUMNS = 4  # few pictures are not made huge
 
 
 @session.guarded
@@ -49,7 +50,7 @@ def _draw(sweep: str, going: bool) -> None:
         if row is not None:
             st.markdown(f"**{words.plain(_name(next(iter(axes))))}: {words.plain(words.number(row))}**")
         chosen = [job for job in jobs if row is None or value(job, next(iter(axes))) == row]
-        width = min(COLUMNS, max(2, columns))
+        width = min(COLUMNS, max(LEAST_COLUMNS, columns))
         for begin in range(0, len(chosen), width):
             for column, job in zip(st.columns(width), chosen[begin : begin + width], strict=False):
                 with column:
@@ -71,7 +72,7 @@ def value(job: Job, name: str) -> Any:
 
 def varied(jobs: list[Job]) -> dict[str, list[Any]]:
     """What differs among the jobs of a sweep, and its values in the order of submission."""
-    names = ["seed", *jobs[0].parameters]
+    names = [*jobs[0].parameters, "seed"]
     found: dict[str, list[Any]] = {}
     for name in names:
         values: list[Any] = []

@@ -26,12 +26,16 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])", r"\\\1", joined)
 
 
-def title(job: Job, most: int = 80) -> str:
-    """What a run is called: its prompt or first text, else its application and the time. Not escaped."""
+def prompt(job: Job, most: int = 80) -> str:
+    """What a run was told, "" if it was told nothing. Not escaped."""
     texts = {k: v for k, v in job.parameters.items() if isinstance(v, str) and v.strip()}
-    chosen = next((texts[name] for name in LONG if name in texts), None)
-    words = " ".join(chosen.split()) if chosen else f"{job.title}, {when(job.created)}"
+    words = " ".join(next((texts[name] for name in LONG if name in texts), "").split())
     return words if len(words) <= most else words[: most - 1] + "…"
+
+
+def title(job: Job, most: int = 80) -> str:
+    """What a run is called: its prompt, else its application and the time. Not escaped."""
+    return prompt(job, most) or f"{job.title}, {when(job.created)}"
 
 
 def duration(seconds: float | None) -> str:
@@ -64,12 +68,17 @@ def size(count: int | None) -> str:
     return gib(count) if count >= 2**20 else f"{count / 1024:.0f} kB" if count >= 1024 else f"{count} bytes"
 
 
+def exact(value: Any) -> str:
+    """A parameter, with every digit that counts."""
+    return f"{value:.12g}" if isinstance(value, float) else number(value)
+
+
 def number(value: Any) -> str:
-    """A metric or a parameter, short."""
+    """A metric, short."""
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.4g}"
     text = str(value)
     return text if len(text) <= 200 else text[:199] + "…"
 

@@ -74,11 +74,29 @@ def decoded(path: Path, longest: int = LONGEST) -> tuple[Part, tuple[int, int], 
 
 
 def film(path: Path, alt: str, *, small: bool = False) -> bytes:
-    """The message for the component `film`. Raises Unshowable for what does not begin as a film does, and for long ones."""
+    """The message for the component `film`. Raises Unshowable for what is no film, half a film, or too large."""
     content = read(path, MOST_FILM_BYTES)
     if content[4:8] not in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip") and not content.startswith(
         b"\x1aE\xdf\xa3"
     ):
         raise Unshowable("The file is no film that a browser plays (MP4 or WebM), or is damaged.")
     kind = "video/webm" if content.startswith(b"\x1aE\xdf\xa3") else "video/mp4"
+    if kind == "video/mp4" and not _whole(content):
+        raise Unshowable("This film cannot be played: it is damaged, or cut off.")
     return pack({"film": (kind, content)}, alt=alt, small=small)
+
+
+def _whole(content: bytes) -> bool:
+    """Whether an MP4's boxes (ISO/IEC 14496-12, 4.2) end where the file ends, with an index among them. A browser waits for the rest."""
+    place, names = 0, set[bytes]()
+    while place + 8 <= len(content):
+        size, name = int.from_bytes(content[place : place + 4]), content[place + 4 : place + 8]
+        if size == 1:
+            size = int.from_bytes(content[place + 8 : place + 16])
+        elif size == 0:  # to the end of the file
+            size = len(content) - place
+        if size < 8:
+            return False
+        names.add(name)
+        place += size
+    return place == len(content) and b"moov" in names

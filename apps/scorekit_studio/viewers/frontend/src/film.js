@@ -54,10 +54,11 @@ async function fill(strip, film, url) {
   });
 }
 
-/** Wait for an event, at most a few seconds: half a film never says that it is not going on. */
+/** Wait for an event, at most a minute: a damaged film may never say that it is not going on, and a busy machine is slow. */
 function arrived(film, event, start) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => done(() => reject(trouble("This film cannot be played: it is damaged, or cut off."))), 8000);
+    const late = "This film does not start: it may be damaged, or this machine is very busy. Open the page again, or download it.";
+    const timer = setTimeout(() => done(() => reject(trouble(late))), 60_000);
     const done = (then) => {
       clearTimeout(timer);
       film.removeEventListener(event, good);

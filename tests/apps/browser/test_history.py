@@ -1,0 +1,80 @@
+"""What a person does with runs that are made: changed, repeated over a grid, laid side by side; and with pictures of their own."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import pytest
+from visiting import finished, put, run, settle, visit
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_run_is_made_again_with_changes_and_compared(server: Any, watch: Any) -> None:
+    page = watch(server).page()
+    visit(page, f"{server.url}/steps", "Steps")
+    put(page, "Prompt", "an older tree")
+    first = run(page)
+    finished(page)
+    page.reload(wait_until="commit")  # a form that is filled from the run, not from what was typed
+    finished(page)
+    put(page, "Steps", "7")
+    second = run(page)
+    finished(page)
+    record = json.loads((server.folder / "store" / "runs" / second / "run.json").read_text())
+    assert (record["parameters"]["prompt"], record["parameters"]["steps"]) == ("an older tree", 7)
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.get_by_text("Choose another one below").wait_for()
+    page.locator(f".st-key-compare-{first} button").click()
+    page.get_by_test_id("stMain").get_by_role("button", name="Compare", exact=True).click()
+    page.get_by_role("heading", name="In what they differ").wait_for()
+    row = page.get_by_role("row").filter(has_text=re.compile("^steps"))
+    assert row.get_by_role("cell").all_inner_texts() == ["5", "7"]
+
+
+def test_a_sweep_ends_in_a_contact_sheet(server: Any, watch: Any) -> None:
+    page = watch(server).page()
+    visit(page, f"{server.url}/steps", "Steps")
+    page.get_by_text("Sweep: try several values").click()
+    box = page.get_by_role("combobox", name="What to vary")
+    for axis in ("Steps", "Seed"):
+        box.click()
+        page.get_by_role("option", name=axis, exact=True).click()
+        settle(page)
+    page.keyboard.press("Escape")
+    put(page, "Steps", "5")
+    fields = page.locator("[class*=--axis-] input")
+    for place, values in enumerate(("2, 3", "0-1")):
+        fields.nth(place).fill(values)
+        fields.nth(place).press("Tab")
+        settle(page)
+    page.get_by_role("button", name="Run 4 combinations").click()
+    page.get_by_text("4 of 4 runs done").wait_for()
+    cells = page.locator("[class*=st-key-cell-]")
+    assert cells.count() == 4
+    assert cells.locator("img[alt]").count() == 4
+    assert page.get_by_text(re.compile("^steps: [23]$")).count() == 2
+
+
+def test_a_picture_of_ones_own_is_taken_and_what_is_none_refused(server: Any, watch: Any, tmp_path: Path) -> None:
+    page = watch(server).page()
+    visit(page, f"{server.url}/steps", "Steps")
+    false = tmp_path / "false.png"
+    false.write_bytes(b"<svg onload=alert(1)>")
+    page.locator("input[type=file]").set_input_files(false)
+    page.get_by_text("is not a picture that can be read").wait_for()
+    assert page.get_by_role("button", name=re.compile(r"^.*Run\b")).last.is_disabled()
+    picture = tmp_path / "own.png"
+    PIL.Image.effect_noise((48, 32), 60).save(picture)
+    page.locator("input[type=file]").set_input_files(picture)
+    settle(page)
+    job_id = run(page)
+    finished(page)
+    record = json.loads((server.folder / "store" / "runs" / job_id / "run.json").read_text())
+    (given,) = record["inputs"]["image"]
+    assert len(given["sha256"]) == 64
+    kept = Path(record["parameters"]["image"])
+    assert kept.is_relative_to(server.folder / "store" / "uploads")
+    assert PIL.Image.open(kept).size == (48, 32)

@@ -1,0 +1,100 @@
+"""What a person does in the studio, as steps of a browser test."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+# What a browser says when its server is gone, and nothing else.
+GONE = (
+    r"ERR_CONNECTION_REFUSED",
+    r"ERR_CONNECTION_RESET",
+    r"ERR_EMPTY_RESPONSE",
+    r"WebSocket connection",
+    r"Failed to fetch",
+    r"HTTP 503",
+    r"when disconnected from server",
+)
+
+
+def visit(page: "Page", url: str, heading: str | None = None) -> None:
+    page.goto(url, wait_until="commit")
+    page.get_by_role("heading", level=1).first.wait_for()
+    if heading:
+        page.get_by_role("heading", name=heading, level=1).wait_for()
+    page.wait_for_selector(IDLE)
+
+
+def navigate(page: "Page", label: str) -> None:
+    page.get_by_test_id("stSidebarNavLink").filter(has_text=label).first.click()
+    page.get_by_role("heading", name=label, level=1).wait_for()
+    page.wait_for_selector(IDLE)
+
+
+def put(page: "Page", label: str, text: str) -> None:
+    """Type into a field of the form, and let the form take it."""
+    box = page.get_by_label(label, exact=True).first
+    box.fill(text)
+    box.press("Tab")
+    settle(page)
+
+
+def settle(page: "Page") -> None:
+    """Wait until the page has begun, and ended, to answer what was done."""
+    page.wait_for_timeout(300)
+    page.wait_for_selector(IDLE)
+
+
+def run(page: "Page") -> str:
+    """Press Run; returns the id of the run that the address then names."""
+    before = page.url
+    page.get_by_test_id("stMainBlockContainer").get_by_role("button", name=re.compile(r"Run\b")).last.click()
+    page.wait_for_url(lambda url: "run=" in url and url != before)
+    return job_of(page)
+
+
+def job_of(page: "Page") -> str:
+    """The id of the run in the address."""
+    return re.search(r"run=([\w-]+)", page.url)[1]  # type: ignore[index]
+
+
+def try_example(page: "Page", url: str, name: str) -> None:
+    """From the home page, press Try it on the card of an application."""
+    visit(page, url, "What will you make?")
+    page.locator(f".st-key-card-application-{name}").get_by_role("button", name="Try it").click()
+    page.wait_for_url(f"**/{name}?run=*")
+
+
+def finished(page: "Page", state: str = "done") -> None:
+    """Wait for the end of a run."""
+    ending = "Download all" if state == "done" else "Take it up again"
+    page.get_by_role("button", name=ending).wait_for()
+    badge(page, state)
+
+
+def badge(page: "Page", state: str) -> None:
+    """Wait until the run's badge says `state`; an icon stands before the word."""
+    page.get_by_test_id("stMain").get_by_text(re.compile(rf"\b{state}$")).first.wait_for()
+
+
+def download(page: "Page", name: str | re.Pattern[str], folder: Path) -> Path:
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=name).first.click()
+    path = folder / waiting.value.suggested_filename
+    waiting.value.save_as(path)
+    return path
+
+
+def download_file(page: "Page", name: str, folder: Path) -> Path:
+    """One file of a finished run."""
+    page.get_by_text(re.compile(r"^Files \(")).click()
+    return download(page, re.compile(re.escape(name)), folder)
+
+
+def overflow(page: "Page") -> int:
+    """By how many pixels the page is wider than its window."""
+    script = "() => { const m = document.querySelector('[data-testid=stMain]'); return m.scrollWidth - m.clientWidth }"
+    return int(page.evaluate(script))
