@@ -1,7 +1,7 @@
 # Every target makes .venv and installs what it needs first; a second call does nothing twice.
 #   make demo    "a red mushroom" becomes a mesh            make test   the test suite
 #   make app     the studio, in the browser                 make lint   style, types, import contracts
-#   make bench   quality and speed, measured (long)
+#   make bench   quality and speed, measured (long)       make docs   the documentation, in build/site
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -9,7 +9,7 @@ STAMP  := $(VENV)/.installed
 PROMPT ?= a red mushroom
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app test lint bench clean
+.PHONY: help demo app test lint docs bench clean
 
 help:
 	@sed -n 's/^#  *//p' Makefile | head -n 4
@@ -41,6 +41,9 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(STAMP)
 	$(BIN)/python -m scorekit.zoo.evaluate --out runs/eval-pico --count 2 --steps 15 --guidance 4
