@@ -112,7 +112,8 @@ def watch(contexts: "Callable[..., BrowserContext]", request: pytest.FixtureRequ
     made: list[Watched] = []
 
     def make(server: Any, **options: Any) -> Watched:
-        options = {"viewport": {"width": 1280, "height": 900}, "accept_downloads": True, **options}
+        window = {"width": 1280, "height": 900}
+        options = {"viewport": window, "accept_downloads": True, "reduced_motion": "reduce", **options}
         watched = Watched(contexts(**options), {f"127.0.0.1:{server.port}"})
         made.append(watched)
         return watched
