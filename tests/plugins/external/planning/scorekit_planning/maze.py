@@ -44,7 +44,8 @@ def journey(rng: np.random.Generator, by_chance: bool = False) -> list[tuple[int
     """A way of four cells or more between two places."""
     path: list[tuple[int, int]] = []
     while len(path) < 4:
-        path = route(*(CELLS[i] for i in rng.choice(len(CELLS), 2, replace=False)), rng if by_chance else None)
+        start, goal = (CELLS[i] for i in rng.choice(len(CELLS), 2, replace=False))
+        path = route(start, goal, rng if by_chance else None)
     return path
 
 
@@ -104,12 +105,13 @@ def along(points: np.ndarray, count: int = HORIZON) -> np.ndarray:
 def follow(plan: np.ndarray, state: np.ndarray, index: int) -> np.ndarray:
     """The acceleration (2,) that leads from `state` (4,) along a plan (n, 4): a proportional-derivative controller."""
     now, then = plan[min(index, len(plan) - 1)], plan[min(index + 1, len(plan) - 1)]
-    return (then[2:] - now[2:]) / STEP + 6.0 * (now[:2] - state[:2]) + 4.0 * (now[2:] - state[2:])
+    return np.asarray((then[2:] - now[2:]) / STEP + 6.0 * (now[:2] - state[:2]) + 4.0 * (now[2:] - state[2:]))
 
 
 def demonstrations(count: int, seed: int) -> np.ndarray:
     """What a demonstrator did, (count, HORIZON, 6): position, velocity and action, by random routes between random places."""
-    rng, env, found = np.random.default_rng(seed), PointMaze(disturbance=0.0), []
+    rng, env = np.random.default_rng(seed), PointMaze(disturbance=0.0)
+    found: list[np.ndarray] = []
     while len(found) < count:
         path = journey(rng, by_chance=True)
         points = np.array(path) + 0.5 + rng.uniform(-0.1, 0.1, (len(path), 2))

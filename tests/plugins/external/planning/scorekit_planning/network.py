@@ -50,7 +50,7 @@ class Planner(nn.Module):
         for index, block in enumerate(self.blocks):
             normed = nn.functional.layer_norm(h, h.shape[1:])
             h = h + block(normed * (1 + told[2 * index]) + told[2 * index + 1])
-        return self.leave(nn.functional.layer_norm(h, h.shape[1:])).view_as(x)
+        return torch.as_tensor(self.leave(nn.functional.layer_norm(h, h.shape[1:]))).view_as(x)
 
 
 def load(weights: Path | None = None, *, device: Any = "cpu", dtype: torch.dtype = torch.float32) -> Denoiser:

@@ -24,12 +24,12 @@ def plan(model: Denoiser, seen: np.ndarray, generator: torch.Generator, guidance
     known = model.encode(known)
 
     def too_near(x0: Tensor) -> Tensor:
-        away = torch.linalg.vector_norm(model.decode(x0)[..., :2] - at[:, None, 6:], dim=-1)
+        away: Tensor = torch.linalg.vector_norm(model.decode(x0)[..., :2] - at[:, None, 6:], dim=-1)
         return (ZONE + 0.25 - away).relu().square().sum(1)
 
     score = model.given(between(known)) + guidance * energy(too_near)
     x = sample(score, len(seen), solver="ddpm", steps=steps, mask=mask, known=known, generator=generator)
-    return model.decode(x).double().cpu().numpy()
+    return np.asarray(model.decode(x).double().cpu())
 
 
 def straight(seen: np.ndarray) -> np.ndarray:
@@ -39,7 +39,7 @@ def straight(seen: np.ndarray) -> np.ndarray:
 
 def with_map(seen: np.ndarray) -> np.ndarray:
     """The plan (HORIZON, 4) by a search on the map of the maze, around the zone: what can be had at most."""
-    start, goal, shut = (tuple(int(v) for v in np.floor(place)) for place in (seen[:2], seen[4:6], seen[6:]))
+    start, goal, shut = ((int(place[0]), int(place[1])) for place in (seen[:2], seen[4:6], seen[6:]))
     points = np.array(route(start, goal, shut=[shut])) + 0.5
     points[0], points[-1] = seen[:2], seen[4:6]
     return along(points)

@@ -15,7 +15,7 @@ from scorekit_planning.network import SCHEDULE, Planner, Trajectories, between
 def turned(x: Tensor, generator: torch.Generator) -> Tensor:
     """Trajectories (B, HORIZON, 6) under one of the eight symmetries of the square each, which are those of the maze."""
     sign = torch.randint(0, 2, (len(x), 1, 1, 2), generator=generator) * 2 - 1
-    pairs = x.unflatten(2, (3, 2)) * sign
+    pairs = x.view(len(x), -1, 3, 2) * sign
     swap = torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5
     return torch.where(swap, pairs.flip(3), pairs).flatten(2)
 
