@@ -49,6 +49,9 @@ def person(studio: Studio, name: str, until: float, seed: int, made: list[str], 
                 job = desk.submit("steps", {**parameters, "prompt": f"{name} {len(mine)}"}, seed=len(mine))
             mine.append(job)
             made.append(job)
+        if not mine:
+            time.sleep(1.0)
+            continue
         with suppress(*TROUBLE):
             some = chance.choice(mine)
             action = chance.random()
