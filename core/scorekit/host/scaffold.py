@@ -28,8 +28,8 @@ KINDS = {
     "model": {
         "summary": "An exact denoiser of five patterns, by name.",
         "contents": "the model's loader, and the hook that brings it",
-        "try": "scorekit models\nscorekit run text-to-svg --model {{name}} --prompt disc --demo",
-        "next": "Change `load` in `{{module}}/__init__.py`: every application then takes `--model {{name}}`.",
+        "try": "scorekit models\nscorekit run text-to-svg --model {{name}} --prompt disc --no-style-words --demo",
+        "next": "Change `load` in `{{module}}/__init__.py`: every application that its shape and prompts fit takes `--model {{name}}`.",
     },
     "viewer": {
         "summary": "Shows points in the plane, from files named *.points.json.",
