@@ -158,7 +158,7 @@ def main() -> None:
             said = load(studio, args.users, args.minutes * 60, args.crashes)
         finally:
             studio.stop()
-    print(json.dumps(said, indent=2))
+    print(json.dumps(said, indent=2), flush=True)
     if args.report:
         args.report.write_text(json.dumps(said, indent=1))
 
