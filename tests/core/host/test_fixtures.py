@@ -1,7 +1,6 @@
 """The fixtures for plugin authors, used as in a plugin's own tests."""
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
 
 import pytest
 import torch
@@ -13,9 +12,6 @@ from scorekit.host.plugin import Application, RunContext
 from scorekit.host.record import Run
 from scorekit.host.registry import Registry, discover
 from scorekit.sampling import sample
-
-if not entry_points(group="pytest11", name="scorekit"):
-    pytest_plugins = ["scorekit.host.testing.fixtures"]
 
 
 class Tiny(Application):

@@ -13,7 +13,7 @@ from fresh_environment import fresh, install, run, wheel
 from scorekit.host.errors import ParameterError
 from scorekit.host.scaffold import KINDS, LICENSES, write_plugin
 
-TESTS = ("-p", "scorekit.host.testing.fixtures", "-p", "no:cacheprovider", "--rootdir", ".", "-q")
+TESTS = ("-p", "no:cacheprovider", "--rootdir", ".", "-q")
 
 
 @pytest.fixture(scope="module")
