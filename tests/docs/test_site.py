@@ -99,7 +99,7 @@ def look(url: str) -> str:
         return ""
     with sync_playwright() as playwright:
         page = chromium.launch(playwright).new_page()
-        page.goto(url)
+        page.goto(url, timeout=1000 * chromium.PATIENCE)
         page.get_by_text("Two prompts").first.wait_for(timeout=1000 * chromium.PATIENCE)
         if chromium.SCREENSHOTS:
             page.screenshot(path=Path(chromium.SCREENSHOTS) / "tutorial.png")
