@@ -180,7 +180,7 @@ class Whitening:
         return Descriptors(torch.einsum("chw,ck->khw", one.values - mean[:, None, None], axes), one.size)
 
 
-def whitening(maps: Sequence[Descriptors], dimensions: int, ridge: float = 1e-3) -> Whitening:
+def whitening(maps: Sequence[Descriptors], dimensions: int, ridge: float = 1e-2) -> Whitening:
     """The principal components of descriptors of several pictures, each scaled to variance 1.
 
     Raw features have a few directions of huge variance that say little about the place (raw cosines of all pairs are near 1);

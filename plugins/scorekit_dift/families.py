@@ -42,7 +42,7 @@ TABLE: dict[str, Defaults] = {
         "measured: strides 4, 8 and 4 over two scales; noise destroys detail at this size; raw cosines fail without whitening",
         scales=(1.0, 0.5),
         size=400,
-        whiten=192,
+        whiten=320,
     ),
     "Stable Diffusion 1 and 2": Defaults(
         ("up_blocks.1",), 0.262, 8, "Tang et al. 2023: semantic matches; t = 0 with up_blocks.2 for geometric ones"

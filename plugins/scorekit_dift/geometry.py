@@ -69,7 +69,7 @@ def warp_by_field(edit: Tensor, source: Descriptors, target: Descriptors, *, spr
     weight = _blurred(agrees, spread)
     smooth = _blurred(shift * agrees, spread) / weight.clamp_min(1e-6)
     field = F.interpolate(smooth, target.size, mode="bilinear", align_corners=False)[0].permute(1, 2, 0).cpu()
-    known = F.interpolate(weight, target.size, mode="bilinear", align_corners=False)[0, 0].cpu() > 0.2
+    known = F.interpolate(weight, target.size, mode="bilinear", align_corners=False)[0, 0].cpu() > 0.5
     height, width = target.size
     y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
     places = torch.stack([x, y], -1) + field

@@ -93,8 +93,7 @@ def figure(pair: Pair, described: dict[str, Describe], path: Path) -> None:
         draw.rectangle([0, 0, 250, 16], fill="white")
         draw.text((4, 2), f"{name}: {int(right.sum())} of 60 within 8 px", fill="black")
         sheets.append(sheet)
-    whole = stacked(sheets)
-    whole.save(path)
+    stacked(sheets).quantize(256).save(path, optimize=True)
 
 
 def main() -> None:

@@ -63,7 +63,7 @@ def test_a_run_without_arguments_finds_the_warp(tmp_path: Path) -> None:
     assert table.num_rows == len(found["mutual"])
     assert table.column("target_x")[0].as_py() == pytest.approx(found["mutual"][0]["target_x"], abs=1e-3)
     with np.load(tmp_path / "run" / "features.npz") as features:
-        assert features["source"].shape[0] == 192
+        assert features["source"].shape[0] == 320
 
 
 def test_points_edit_and_settings_are_taken(tmp_path: Path, files: dict[str, str]) -> None:
