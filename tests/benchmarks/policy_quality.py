@@ -42,9 +42,9 @@ POLICIES: dict[str, dict[str, Any]] = {
         f"pusht-demonstrations-{count}": {**PUSHT, "episodes": count, "steps": steps}
         for count, steps in ((50, 1200), (100, 1500), (200, 2000))
     },
-    "pusht-unet-0": {**PUSHT, "network": "unet", "width": 64, "depth": 2, "steps": 1500, "batch": 128, "draws": 2},
+    "pusht-unet-0": {**PUSHT, "network": "unet", "width": 64, "depth": 2, "steps": 1000, "batch": 128, "draws": 2},
     "pusht-transformer-0": {
-        **PUSHT, "network": "transformer", "width": 128, "depth": 2, "steps": 2000, "batch": 256, "draws": 2,
+        **PUSHT, "network": "transformer", "width": 128, "depth": 2, "steps": 1200, "batch": 256, "draws": 2,
     },
     **{
         f"metaworld-{task}": {**METAWORLD, "task": f"metaworld/{task}-v3", "steps": LONGER.get(task, METAWORLD["steps"])}
@@ -116,12 +116,14 @@ def entries() -> list[Entry]:
         (500, "pusht-state-0"),
     ):
         rows += [
-            Entry("demonstrations", f"{count}, {act} actions", name, sampling=on(action_steps=act), **ablation)
+            Entry(
+                "demonstrations", f"{count}, {act} actions", name, sampling=on(steps=10, action_steps=act), **ablation
+            )
             for act in (4, 8)
         ]
     for label, name in (("MLP", "pusht-state-0"), ("U-Net", "pusht-unet-0"), ("transformer", "pusht-transformer-0")):
         rows += [
-            Entry("network", f"{label}, {act} actions", name, sampling=on(action_steps=act), **ablation)
+            Entry("network", f"{label}, {act} actions", name, sampling=on(steps=10, action_steps=act), **ablation)
             for act in (4, 8)
         ]
     return rows

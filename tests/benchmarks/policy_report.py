@@ -35,11 +35,12 @@ def tables(rows: Rows, plots: list[str]) -> Iterable[str]:
     }
     if some := found.get("pusht"):
         yield from ("### PushT", "")
-        yield "| policy | episodes | success | mean maximal coverage | steps | ms a plan |"
-        yield "| --- | --- | --- | --- | --- | --- |"
+        yield "| policy | sampler | episodes | success | mean maximal coverage | steps | ms a plan |"
+        yield "| --- | --- | --- | --- | --- | --- | --- |"
         for row in some:
             yield cells(
                 row["label"],
+                sampler(row),
                 row["success"]["total"],
                 rate(row),
                 mean(row["score"]),
@@ -98,6 +99,13 @@ def tables(rows: Rows, plots: list[str]) -> Iterable[str]:
     for name in plots:
         words = "sampling steps" if "sampler" in name else "action steps"
         yield from (f"![Success against {words}]({name})", "")
+
+
+def sampler(row: dict[str, Any]) -> str:
+    """Solver and steps; nothing for an expert, and for regression, which has none."""
+    if "used" not in row or "regression" in row["policy"]:
+        return ""
+    return f"{row['used']['solver'].upper()}-{row['used']['steps']}"
 
 
 def latency(path: Path) -> Iterable[str]:
