@@ -24,10 +24,10 @@ MAKES = [  # the application, and the file that it is run for
 
 @pytest.mark.parametrize(("name", "makes"), MAKES)
 def test_the_example_is_run_drawn_and_taken_home(
-    server: Any, watch: Any, tmp_path: Path, name: str, makes: str
+    request: pytest.FixtureRequest, server: Any, watch: Any, tmp_path: Path, name: str, makes: str
 ) -> None:
     page = watch(server).page()
-    page.set_default_timeout(900_000)
+    page.set_default_timeout(1_200_000 if request.node.get_closest_marker("slow") else 240_000)
     try_example(page, server.url, name)
     finished(page)
     viewers = page.locator(".viewer")
@@ -35,7 +35,7 @@ def test_the_example_is_run_drawn_and_taken_home(
     for place in range(viewers.count()):
         viewer = viewers.nth(place)
         viewer.scroll_into_view_if_needed()
-        viewer.and_(page.locator("[data-loaded], [data-error]")).wait_for()
+        viewer.and_(page.locator("[data-loaded], [data-error]")).wait_for(state="attached")  # some are folded away
         assert viewer.get_attribute("data-error") is None
     packed = zipfile.ZipFile(download(page, "Download all", tmp_path))
     inside = [path.partition("/")[2] for path in packed.namelist()]
