@@ -34,7 +34,7 @@ app: $(STAMP)
 	$(BIN)/scorekit app
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -54,7 +54,13 @@ bench: $(STAMP)
 	$(BIN)/python tests/benchmarks/text_to_svg.py --out runs/bench-svg
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/policy.py --report runs/bench-policy.json
 	$(BIN)/python tests/benchmarks/policy_quality.py --out runs/policy-quality --train --sections pusht
+	$(BIN)/python tests/benchmarks/classifier.py --out runs/bench-classifier
+	$(BIN)/python tests/benchmarks/correspondence.py
+	$(BIN)/python tests/benchmarks/segmentation.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/probing.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/plugins.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/studio_load.py --minutes 5
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/studio_browser.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info
