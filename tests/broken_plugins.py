@@ -40,6 +40,5 @@ def lines() -> dict[str, str]:
 
 
 def environment(folder: Path, **extra: str) -> dict[str, str]:
-    """This process's, with `folder` on the import path."""
-    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **extra}
+    """This process's, with `folder` on the import path in place of what other tests have put there."""
+    return {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", **extra}

@@ -50,7 +50,8 @@ class Steps(Application):
             with open(ctx.folder / "journal", "a") as journal:
                 journal.write(f"{step}\\n")
             if params.keeps:
-                ctx.checkpoint(lambda: {"total": total, "step": step}, step)
+                # At the gate the loop is a step further when this is called.
+                ctx.checkpoint(lambda step=step: {"total": total, "step": step}, step)
             ctx.preview(lambda: torch.full((3, 8, 8), step / params.steps))
             ctx.progress(step, params.steps, drawn=total)
         ctx.log("counted")

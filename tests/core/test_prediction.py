@@ -134,7 +134,7 @@ def test_affine_sums_of_x0_networks_divide_nothing() -> None:
     x = x0[0]
     level = torch.tensor(1.0, dtype=torch.float64), torch.tensor(0.0, dtype=torch.float64)
     total = combine([-1.0, 2.0], [Prediction("x0", one, x, *level) for one in x0])
-    assert torch.equal(total.x0, -1.0 * x0[0] + 2.0 * x0[1])
+    torch.testing.assert_close(total.x0, -1.0 * x0[0] + 2.0 * x0[1], rtol=1e-14, atol=1e-14)
 
 
 def test_unknown_kind() -> None:

@@ -25,13 +25,13 @@ def test_a_run_is_made_again_with_changes_and_compared(server: Any, watch: Any) 
     finished(page)
     record = json.loads((server.folder / "store" / "runs" / second / "run.json").read_text())
     assert (record["parameters"]["prompt"], record["parameters"]["steps"]) == ("an older tree", 7)
-    page.get_by_role("button", name="Compare", exact=True).click()
+    page.get_by_role("button", name=re.compile(r"\bCompare$")).click()
     page.get_by_text("Choose another one below").wait_for()
-    page.locator(f".st-key-compare-{first} button").click()
-    page.get_by_test_id("stMain").get_by_role("button", name="Compare", exact=True).click()
+    page.locator(f".st-key-compare-{first} button").first.click()
+    page.get_by_test_id("stMain").get_by_role("button", name=re.compile(r"\bCompare$")).click()
     page.get_by_role("heading", name="In what they differ").wait_for()
     row = page.get_by_role("row").filter(has_text=re.compile("^steps"))
-    assert row.get_by_role("cell").all_inner_texts() == ["5", "7"]
+    assert row.get_by_role("cell").all_inner_texts() == ["steps", "7", "5"]  # the later run was chosen first
 
 
 def test_a_sweep_ends_in_a_contact_sheet(server: Any, watch: Any) -> None:
