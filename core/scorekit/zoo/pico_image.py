@@ -12,10 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from scorekit.schedule import VP
 from scorekit.training import Settings, denoising_loss, train
 from scorekit.zoo.captions import BACKGROUNDS, POSES, WORDS
 from scorekit.zoo.dataset import ImageSet, load
+from scorekit.zoo.words import make_text_encoder, make_tokenizer
 
 SCHEDULE = {
     "_class_name": "DDIMScheduler",
@@ -77,9 +76,7 @@ class PicoImage(nn.Module):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         from diffusers import UNet2DConditionModel
-        from transformers import CLIPTextConfig, CLIPTextModel
 
-        tokenizer = make_tokenizer()
         deep = len(recipe.channels) - 1
         unet = UNet2DConditionModel(
             sample_size=recipe.size // 2,
@@ -99,56 +96,11 @@ class PicoImage(nn.Module):
         )
         plain_attention(unet)
         self.network = TextUNet(unet, patch=2)
-        self.text = CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=len(tokenizer),
-                hidden_size=recipe.text,
-                intermediate_size=2 * recipe.text,
-                num_hidden_layers=2,
-                num_attention_heads=4,
-                projection_dim=recipe.text,
-                max_position_embeddings=tokenizer.model_max_length,
-                bos_token_id=tokenizer.bos_token_id,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.pad_token_id,
-            )
-        )
+        self.text = make_text_encoder(make_tokenizer(WORDS), recipe.text)
 
     def forward(self, x: Tensor, timestep: Tensor, tokens: Tensor) -> Tensor:
         output: Tensor = self.network(x, timestep, self.text(tokens).last_hidden_state)
         return output
-
-
-def make_tokenizer() -> Any:
-    """A CLIPTokenizer in which every word of the captions, and the comma, is one token.
-
-    The merges are those of byte-pair encoding (Sennrich et al. 2016) learned on the words until none is split.
-    """
-    from transformers import CLIPTokenizer
-
-    words = [[*word[:-1], word[-1] + "</w>"] for word in (*WORDS, ",")]
-    pieces, merges = {piece for word in words for piece in word}, []
-    while pairs := Counter(pair for word in words for pair in pairwise(word)):
-        best = max(pairs, key=lambda pair: (pairs[pair], pair))
-        merges.append(best)
-        pieces.add("".join(best))
-        words = [_merge(word, best) for word in words]
-    vocab = {piece: index for index, piece in enumerate([*sorted(pieces), "<|startoftext|>", "<|endoftext|>"])}
-    tokenizer = CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=16)
-    for word in WORDS:  # a silent fall back to letters would train, badly
-        if len(tokenizer(word).input_ids) != 3:
-            raise RuntimeError(f"The tokenizer splits the word {word!r}.")
-    return tokenizer
-
-
-def _merge(word: list[str], pair: tuple[str, str]) -> list[str]:
-    merged: list[str] = []
-    for piece in word:
-        if merged and (merged[-1], piece) == pair:
-            merged[-1] += piece
-        else:
-            merged.append(piece)
-    return merged
 
 
 def train_pico_image(
@@ -166,7 +118,7 @@ def train_pico_image(
         )
     torch.manual_seed(recipe.seed)
     model = PicoImage(recipe)
-    tokenizer, schedule = make_tokenizer(), VP.cosine().zero_terminal_snr()
+    tokenizer, schedule = make_tokenizer(WORDS), VP.cosine().zero_terminal_snr()
     images, alpha = torch.from_numpy(data.images), torch.from_numpy(data.alpha)[:, None]
     encoded: dict[str, list[int]] = {}
 
@@ -211,7 +163,7 @@ def export(model: PicoImage, recipe: Recipe, folder: Path) -> None:
     unet: Any = model.network.unet
     unet.save_pretrained(temporary / "unet")
     model.text.save_pretrained(temporary / "text_encoder")
-    make_tokenizer().save_pretrained(temporary / "tokenizer")
+    make_tokenizer(WORDS).save_pretrained(temporary / "tokenizer")
     (temporary / "scheduler").mkdir()
     (temporary / "scheduler" / "scheduler_config.json").write_text(json.dumps(SCHEDULE, indent=2) + "\n")
     index = {

@@ -133,13 +133,14 @@ def test_unconditional_model_is_ddpm(tmp_path: Path) -> None:
 
 @torch.no_grad()
 def test_pico_is_the_network_that_was_trained(pico: tuple[Any, Path]) -> None:
-    from scorekit.zoo.pico_image import make_tokenizer
+    from scorekit.zoo.captions import WORDS
+    from scorekit.zoo.words import make_tokenizer
 
     trained, folder = pico
     model = load(str(folder))
     assert (model.shape, model.prediction) == ((3, 16, 16), "v")
     assert model.schedule.alpha(1.0) == 0  # zero terminal SNR
-    x, tokenizer = torch.randn(2, 3, 16, 16), make_tokenizer()
+    x, tokenizer = torch.randn(2, 3, 16, 16), make_tokenizer(WORDS)
     tokens = tokenizer(["a red mushroom", "a blue cube"], padding="max_length", return_tensors="pt").input_ids
     for t, k in ((1.0, 999.0), (0.25, 249.0)):
         expected = trained(x, torch.full((2,), k), tokens)
