@@ -70,14 +70,7 @@ def train_pico_fashion(
         x0, classes = batch
         return denoising_loss(network, schedule, "v", x0, {"classes": classes}, generator)
 
-    settings = Settings(
-        steps=recipe.steps,
-        lr=recipe.lr,
-        ema=recipe.ema,
-        cooldown=recipe.cooldown,
-        precision=recipe.precision,  # type: ignore[arg-type]
-        seed=recipe.seed,
-    )
+    settings = Settings.of(recipe)
     trained = train(recipe.network(), loss, batches, settings, folder, report, cpu=cpu)
     assert isinstance(trained, ClassDenoiser)
     return trained

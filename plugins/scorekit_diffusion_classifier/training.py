@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from scorekit.host.plugin import Application, ParameterError, Params, RunContext, RunError
+from scorekit.host.plugin import Application, ParameterError, Params, RunContext
 
 
 class FashionMNISTParams(Params):
@@ -59,10 +59,7 @@ class TrainFashionMNIST(Application):
         def report(step: int, total: int, metrics: dict[str, float]) -> None:
             ctx.progress(step, total, **metrics)
 
-        try:
-            network = pico_fashion.train_pico_fashion(recipe, data, ctx.folder, report, cpu=ctx.device.type == "cpu")
-        except FloatingPointError as error:
-            raise RunError(str(error)) from error
+        network = pico_fashion.train_pico_fashion(recipe, data, ctx.folder, report, cpu=ctx.device.type == "cpu")
         ctx.save("pico-fashion.safetensors", pico_fashion.export(network, recipe))
         ctx.save("samples.png", samples(network, ctx))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 from pydantic.config import JsonDict
 
-from scorekit.host.plugin import Application, ParameterError, RunContext, RunError
+from scorekit.host.plugin import Application, ParameterError, RunContext
 
 if TYPE_CHECKING:
     from scorekit_diffusion_policy.config import PolicyConfig
@@ -115,7 +115,7 @@ class TrainPolicy(Application):
     def run(self, params: Any, ctx: RunContext) -> None:
         """Train and save policy/config.json and policy/weights.safetensors, which `load_policy` reads.
 
-        Raises ParameterError for data and parameters that do not fit, RunError where training diverges.
+        Raises ParameterError for data and parameters that do not fit, FloatingPointError where training diverges.
         """
         import dataclasses
 
@@ -165,8 +165,6 @@ class TrainPolicy(Application):
                     noise=default_noise(demonstrations.task),
                     cpu=ctx.device.type == "cpu",
                 )
-        except FloatingPointError as error:
-            raise RunError(str(error)) from error
         except ValueError as error:
             raise ParameterError(str(error)) from error
         policy.save(ctx.folder / "policy")

@@ -171,15 +171,7 @@ def train_pico_photo(
     def loss(network: nn.Module, x0: Tensor, generator: torch.Generator) -> Tensor:
         return denoising_loss(network, schedule, "v", x0, {}, generator)
 
-    settings = Settings(
-        steps=recipe.steps,
-        lr=recipe.lr,
-        warmup=100,
-        cooldown=recipe.cooldown,
-        ema=recipe.ema,
-        precision=recipe.precision,  # type: ignore[arg-type]
-        seed=recipe.seed,
-    )
+    settings = Settings.of(recipe, warmup=100)
     trained = train(
         untrained(recipe), loss, lambda generator: crops(pictures, recipe, generator), settings, folder, report, cpu=cpu
     )

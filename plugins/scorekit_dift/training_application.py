@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from scorekit.host.plugin import Application, ParameterError, RunContext, RunError
+from scorekit.host.plugin import Application, ParameterError, RunContext
 
 
 class TrainPicoPhoto(Application):
@@ -55,10 +55,7 @@ class TrainPicoPhoto(Application):
         def report(step: int, total: int, metrics: dict[str, float]) -> None:
             ctx.progress(step, total, **metrics)
 
-        try:
-            network = train_pico_photo(recipe, pictures, ctx.folder, report, cpu=ctx.device.type == "cpu")
-        except FloatingPointError as error:
-            raise RunError(str(error)) from error
+        network = train_pico_photo(recipe, pictures, ctx.folder, report, cpu=ctx.device.type == "cpu")
         export(network, recipe, ctx.folder / "pico-photo")
 
 

@@ -3,6 +3,7 @@ import itertools
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -35,6 +36,11 @@ def quadratic(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Te
 
 def normal(generator: torch.Generator) -> Tensor:
     return torch.randn(8, 2, generator=generator) + 3
+
+
+def test_settings_of_a_recipe_take_its_fields_and_what_is_said_beside() -> None:
+    recipe = SimpleNamespace(steps=7, lr=0.5, batch=3)
+    assert Settings.of(recipe, warmup=2, lr=0.25) == Settings(steps=7, lr=0.25, warmup=2)
 
 
 SETTINGS = Settings(steps=30, lr=0.05, warmup=5, cooldown=10, ema=0.9)

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from scorekit.host.plugin import Application, RunContext, RunError, hookimpl
+from scorekit.host.plugin import Application, RunContext, hookimpl
 
 
 class TrainPicoImage(Application):
@@ -55,10 +55,7 @@ class TrainPicoImage(Application):
         def report(step: int, total: int, metrics: dict[str, float]) -> None:
             ctx.progress(params.pictures + step, params.pictures + total, **metrics)
 
-        try:
-            model = train_pico_image(recipe, dataset.load(folder), ctx.folder, report, cpu=ctx.device.type == "cpu")
-        except FloatingPointError as error:
-            raise RunError(str(error)) from error
+        model = train_pico_image(recipe, dataset.load(folder), ctx.folder, report, cpu=ctx.device.type == "cpu")
         export(model, recipe, ctx.folder / "pico-image")
 
 

@@ -255,7 +255,10 @@ def _perform(app: type[Application], run: Run, tell: Listener, loader: Loader) -
         except ParameterError as error:
             end("failed", str(error))
             raise
-        except RunError as error:
+        except (
+            RunError,
+            FloatingPointError,
+        ) as error:  # the latter names the step at which numbers stopped being finite
             return end("failed", str(error))
         except (Exception, SystemExit) as error:
             with suppress(OSError):

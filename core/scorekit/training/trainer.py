@@ -10,9 +10,9 @@ import copy
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from accelerate import Accelerator
@@ -53,6 +53,12 @@ class Settings:
             raise ValueError(f"steps must be at least 1, not {self.steps}.")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema must lie in [0, 1), not {self.ema}.")
+
+    @classmethod
+    def of(cls, recipe: object, **others: Any) -> Self:
+        """What a recipe says in fields of the same names (steps, lr, precision, ...); `others` are said beside it."""
+        named = {name: getattr(recipe, name) for name in (field.name for field in fields(cls)) if hasattr(recipe, name)}
+        return cls(**named | others)
 
     def learning_rate(self, step: int) -> float:
         """At a step counted from 0."""

@@ -142,14 +142,7 @@ def train_pico_image(
         x0, tokens = batch
         return denoising_loss(network, schedule, "v", x0, {"tokens": tokens}, generator)
 
-    settings = Settings(
-        steps=recipe.steps,
-        lr=recipe.lr,
-        ema=recipe.ema,
-        cooldown=recipe.cooldown,
-        precision=recipe.precision,  # type: ignore[arg-type]
-        seed=recipe.seed,
-    )
+    settings = Settings.of(recipe)
     trained = train(model, loss, batches, settings, folder, report, cpu=cpu)
     assert isinstance(trained, PicoImage)
     return trained

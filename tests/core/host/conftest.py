@@ -61,7 +61,7 @@ class Trouble(Application):
     name, title, summary = "trouble", "Trouble", "Fails in the way it is told to."
 
     class Params(Params):
-        how: Literal["nan", "crash", "exit", "known", "parameter", "empty", "outside"] = "crash"
+        how: Literal["nan", "crash", "exit", "known", "parameter", "empty", "outside", "diverge"] = "crash"
 
     def run(self, params, ctx):
         for step in range(1, 21):
@@ -72,6 +72,8 @@ class Trouble(Application):
             raise SystemExit(3)
         if params.how == "known":
             raise RunError("the field is empty; nothing to export")
+        if params.how == "diverge":
+            raise FloatingPointError("The training loss is not finite at step 7.")
         if params.how == "parameter":
             raise ParameterError("--how must not be parameter; use nan")
         if params.how == "empty":

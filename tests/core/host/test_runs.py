@@ -114,6 +114,7 @@ def test_a_paused_run_can_be_cancelled(sample: ModuleType, tmp_path: Path) -> No
     ("how", "sentence", "trace"),
     [
         ("nan", "loss is not finite at step 12", False),
+        ("diverge", "The training loss is not finite at step 7.", False),
         ("known", "the field is empty; nothing to export", False),
         ("crash", "KeyError: 'the cat'", True),
         ("exit", "SystemExit: 3", True),

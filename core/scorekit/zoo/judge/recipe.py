@@ -64,9 +64,7 @@ def train_judge(recipe: Recipe, data: ImageSet, folder: Path, report: Report, *,
         kind, color = network(x)
         return F.nll_loss(kind, truth[:, 0]) + F.nll_loss(color, truth[:, 1])
 
-    settings = Settings(
-        steps=recipe.steps, lr=recipe.lr, warmup=100, cooldown=recipe.steps // 2, ema=0.995, seed=recipe.seed
-    )
+    settings = Settings.of(recipe, warmup=100, cooldown=recipe.steps // 2, ema=0.995)
     trained = train(judge, loss, batches, settings, folder, report, cpu=cpu)
     assert isinstance(trained, Judge)
     return trained
