@@ -4,11 +4,9 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
-from pydantic.config import JsonDict
 
-from scorekit.host.plugin import Params
+from scorekit.host.plugin import ADVANCED, Params
 
-ADVANCED: JsonDict = {"advanced": True}
 EXAMPLE = "a red mushroom, a blue mushroom, a yellow mushroom, a red car, a red house, a green tree, a red donut, a purple chair"
 
 

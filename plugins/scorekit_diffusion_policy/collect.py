@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from scorekit.host.plugin import Application, ParameterError, RunContext, RunError
+from scorekit.host.plugin import ADVANCED, Application, ParameterError, RunContext, RunError
 
 if TYPE_CHECKING:
     from scorekit_diffusion_policy.environments import World
@@ -116,9 +116,9 @@ class CollectDemonstrations(Application):
             0,
             ge=0,
             description="Training seeds to leave out, to go on after another run.",
-            json_schema_extra={"advanced": True},
+            json_schema_extra=ADVANCED,
         )
-        videos: int = Field(3, ge=0, le=100, description="Episodes in the video.", json_schema_extra={"advanced": True})
+        videos: int = Field(3, ge=0, le=100, description="Episodes in the video.", json_schema_extra=ADVANCED)
 
     def run(self, params: Params, ctx: RunContext) -> None:
         from scorekit_diffusion_policy.environments import make

@@ -5,9 +5,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 
-from scorekit.host.plugin import Params
+from scorekit.host.plugin import ADVANCED, Params
 
-ADVANCED: JsonDict = {"advanced": True}
 ADVANCED_PIXELS: JsonDict = {**ADVANCED, "unit": "px"}
 
 

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
-from pydantic.config import JsonDict
 
-from scorekit.host.plugin import Application, ParameterError, RunContext
+from scorekit.host.plugin import ADVANCED, Application, ParameterError, RunContext
 
 if TYPE_CHECKING:
     from scorekit_diffusion_policy.config import PolicyConfig
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from scorekit_diffusion_policy.policy import Policy
     from scorekit_diffusion_policy.recipe import Recipe
 
-ADVANCED: JsonDict = {"advanced": True}
 CORRECTION_SKIP = 700_000  # training seeds from here on are kept for corrections
 COLLECTED = 100  # demonstrations
 LR = 1e-3

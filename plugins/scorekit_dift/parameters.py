@@ -6,10 +6,9 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
-from scorekit.host.plugin import Params
+from scorekit.host.plugin import ADVANCED, Params
 
-ADVANCED: JsonDict = {"advanced": True}
-PIXELS: JsonDict = {"advanced": True, "unit": "px"}
+PIXELS: JsonDict = {**ADVANCED, "unit": "px"}
 
 
 class FeatureParams(Params):

@@ -4,11 +4,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
-from pydantic.config import JsonDict
 
-from scorekit.host.plugin import Application, ParameterError, Params, RunContext
+from scorekit.host.plugin import ADVANCED, Application, ParameterError, Params, RunContext
 
-ADVANCED: JsonDict = {"advanced": True}
 PICO_STRENGTH, STRENGTH = 3.0, 10.0
 SHOWN = 256  # px, of the overlay of a smaller picture
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pluggy
 import pydantic
+from pydantic.config import JsonDict
 
 from scorekit.host.api import PLUGIN_API, PluginDeprecationWarning
 from scorekit.host.context import RunContext
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from scorekit.solvers import Plan
 
 __all__ = [
+    "ADVANCED",
     "ENTRY_POINTS",
     "PLUGIN_API",
     "Application",
@@ -40,6 +42,7 @@ __all__ = [
     "hookimpl",
 ]
 
+ADVANCED: JsonDict = {"advanced": True}
 hookspec = pluggy.HookspecMarker("scorekit")
 hookimpl = pluggy.HookimplMarker("scorekit")
 
@@ -48,8 +51,8 @@ class Params(pydantic.BaseModel):
     """Base of an application's parameters: each field becomes a command-line option and a field of the studio's form.
 
     Use `Field(default, description=, ge=, le=, examples=)`, Literal for choices, bool for flags, Path for input
-    files and folders (they have to exist), `| None` and lists. `json_schema_extra={"advanced": True, "unit": "px"}`
-    moves a field out of the first view, and names its unit. A field without default runs with its first example.
+    files and folders (they have to exist), `| None` and lists. `json_schema_extra=ADVANCED` moves a field out of the first
+    view; {"unit": "px"} names its unit, {**ADVANCED, "unit": "px"} does both. A field without default runs with its first example.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
