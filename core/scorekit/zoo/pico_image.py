@@ -21,11 +21,12 @@ import torch
 from accelerate import PartialState
 from torch import Tensor, nn
 
-from scorekit.models.networks import TextUNet, plain_attention
+from scorekit.models.networks import TextUNet
 from scorekit.schedule import VP
 from scorekit.training import Settings, denoising_loss, train
 from scorekit.zoo.captions import BACKGROUNDS, POSES, WORDS
 from scorekit.zoo.dataset import ImageSet, load
+from scorekit.zoo.unet import make_unet
 from scorekit.zoo.words import make_text_encoder, make_tokenizer
 
 SCHEDULE = {
@@ -75,26 +76,7 @@ class PicoImage(nn.Module):
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        from diffusers import UNet2DConditionModel
-
-        deep = len(recipe.channels) - 1
-        unet = UNet2DConditionModel(
-            sample_size=recipe.size // 2,
-            in_channels=12,
-            out_channels=12,
-            layers_per_block=recipe.layers,
-            block_out_channels=recipe.channels,
-            down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * deep,
-            up_block_types=("CrossAttnUpBlock2D",) * deep + ("UpBlock2D",),
-            cross_attention_dim=recipe.text,
-            attention_head_dim=4,  # diffusers reads this as the number of heads
-            norm_num_groups=16,
-            # The pooled text joins the timestep embedding, as in DeepFloyd IF: it carries colour and kind to every layer.
-            encoder_hid_dim=recipe.text,
-            addition_embed_type="text",
-            addition_embed_type_num_heads=4,
-        )
-        plain_attention(unet)
+        unet = make_unet(recipe.size // 2, 12, recipe.channels, recipe.text, layers=recipe.layers)
         self.network = TextUNet(unet, patch=2)
         self.text = make_text_encoder(make_tokenizer(WORDS), recipe.text)
 
