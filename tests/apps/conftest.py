@@ -26,10 +26,14 @@ MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A browser test, and no other, gets up to two more tries (pytest-rerunfailures): it is a real browser beside a real server and a
+    worker that imports torch, on cores that they share with whatever else the machine does. What is wrong fails three times."""
     reason = chromium.missing()
     for item in items:
-        if reason and not chromium.REQUIRED and item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.skip(reason=reason))
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.flaky(reruns=2))
+            if reason and not chromium.REQUIRED:
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +43,7 @@ def playwright() -> "Iterator[Playwright]":
         pytest.fail(reason)
     from playwright.sync_api import sync_playwright
 
+    chromium.patient()
     with sync_playwright() as started:
         yield started
 

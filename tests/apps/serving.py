@@ -9,11 +9,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from chromium import PATIENCE
 from studio_jobs import install
+
+from scorekit_studio.desk import TROUBLE
+from scorekit_studio.queue import Queue
+from scorekit_studio.store import Store
 
 
 def free_port() -> int:
@@ -84,6 +89,13 @@ class Server:
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+    def clear(self) -> None:
+        """Cancel what a test left in the line or at work: the next one has the device to itself."""
+        queue = Queue(Store(self.folder / "store"))
+        for job in [*queue.waiting(), *queue.active()]:
+            with suppress(*TROUBLE):  # it has ended in the meantime
+                queue.cancel(job.id, None)
 
     def stop(self) -> None:
         assert self.process is not None

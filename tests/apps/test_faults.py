@@ -118,8 +118,8 @@ def test_a_worker_keeps_its_word_until_the_store_takes_it(
     queue.store.close()
     other = sqlite3.connect(queue.store.root / "studio.sqlite", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
-    threading.Timer(0.5, lambda: other.execute("ROLLBACK")).start()
     began = time.monotonic()
+    threading.Timer(0.5, lambda: other.execute("ROLLBACK")).start()
     Worker(queue, "cpu")._try(lambda: queue.finish(job_id, "done"))
     assert time.monotonic() - began > 0.3
     assert queue.get(job_id).state == "done"

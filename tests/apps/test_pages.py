@@ -31,7 +31,7 @@ def ended(studio: Studio, job_id: str) -> Job:
 def page(draw: Callable[[], None], studio: Studio, **query: str) -> AppTest:
     """A page alone, with the navigation that its links need."""
     session.use(studio)
-    test = AppTest.from_function(draw, default_timeout=120)
+    test = AppTest.from_function(draw, default_timeout=600)
     for name, value in query.items():
         test.query_params[name] = value
     return test
@@ -163,7 +163,7 @@ def test_a_locked_store_is_said_on_the_form_and_the_next_press_works(
     test = page(_bench, studio).run()
     monkeypatch.setattr(store, "BUSY_SECONDS", 0.1)
     studio.store.close()
-    with sqlite3.connect(studio.store.root / "studio.sqlite", isolation_level=None) as other:
+    with sqlite3.connect(studio.store.root / "studio.sqlite", isolation_level=None, timeout=60) as other:
         other.execute("BEGIN IMMEDIATE")
         next(b for b in test.button if b.label == "Run").click().run()
         other.execute("ROLLBACK")

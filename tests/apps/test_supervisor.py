@@ -51,7 +51,7 @@ def worker_pid(studio: Studio) -> int | None:
 
 def test_kill_9_of_the_worker_and_then_of_the_server(folder: Path, steps: Any, tmp_path: Path) -> None:
     studio = Studio(folder / "store")  # without workers: it submits to the server's queue
-    job_id = studio.queue.submit("ann", steps, {"steps": 60, "rest": 0.05}, seed=4)
+    job_id = studio.queue.submit("ann", steps, {"steps": 60, "gate": 40, "rest": 0.02}, seed=4)
     waiting = studio.queue.submit("bob", steps)
     first = server(folder)
     try:
@@ -72,6 +72,7 @@ def test_kill_9_of_the_worker_and_then_of_the_server(folder: Path, steps: Any, t
         first.kill()
         first.wait()
     assert Run.load(studio.store.runs / job_id).status == "interrupted"
+    (studio.store.runs / job_id / "open").touch()
     again = server(folder)
     try:
         assert ended(studio, job_id, 60).state == "done"
@@ -134,7 +135,8 @@ def test_the_end_of_a_server_in_peace_costs_no_attempt(folder: Path, steps: Any)
     # A worker that a busy machine lets no time to end is found interrupted by the next server, and goes on all the same.
     assert job.state in ("queued", "interrupted")
     assert job.attempts == 0
-    assert Run.load(studio.store.runs / job_id).record["checkpoint"] == journal(studio, job_id)[-1]
+    kept, last = Run.load(studio.store.runs / job_id).record["checkpoint"], journal(studio, job_id)[-1]
+    assert kept == last if job.state == "queued" else last - 1 <= kept <= last
 
 
 def idle(studio: Studio) -> Supervisor:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from typing import Any
 import chromium
 import pytest
 import viewer_files as files
-from chromium import PATIENCE, SCREENSHOTS
+from chromium import PATIENCE, SCREENSHOTS, expect
+from visiting import until
 
 pytestmark = pytest.mark.browser
 HERE = Path(__file__).parent
@@ -92,12 +93,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with subprocess.Popen(
         command, env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as server:
-        for _ in range(600):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert server.poll() is None, "streamlit ended"
-            time.sleep(0.1)
+        ends = time.monotonic() + PATIENCE
+        with socket.socket() as probe:
+            while probe.connect_ex(("127.0.0.1", port)) != 0:
+                assert server.poll() is None, "streamlit ended"
+                assert time.monotonic() < ends, f"streamlit did not answer in {PATIENCE:g} s"
+                time.sleep(0.1)
         yield f"http://127.0.0.1:{port}"
         server.terminate()
 
@@ -108,6 +109,15 @@ def browser(playwright: Any, elsewhere: Elsewhere) -> Iterator[Any]:
     started = chromium.launch(playwright, rules)
     yield started.new_context()  # one for all pages, so that Streamlit's own scripts are loaded once
     started.close()
+
+
+@pytest.fixture(autouse=True)
+def afresh(elsewhere: Elsewhere, browser: Any) -> Iterator[None]:
+    """What a test that failed has left is none of the next one's."""
+    elsewhere.asked.clear()
+    yield
+    for page in browser.pages:
+        page.close()
 
 
 class Visit:
@@ -136,8 +146,23 @@ class Visit:
     def loaded(self, name: str, count: int = 1) -> Any:
         said = self.settled(name, count)
         for place in range(count):
-            assert said.nth(place).get_attribute("data-error") is None
+            expect(said.nth(place)).not_to_have_attribute("data-error", re.compile(""))
         return said if count > 1 else said.first
+
+    def until(self, holds: Callable[[], object], what: str) -> None:
+        until(self.page, holds, what)
+
+    def still(self, model: Any) -> str:
+        """The picture of a model when nothing moves in it any more; then nothing is drawn."""
+        frames = "box => box.dataset.frames"
+
+        def rests() -> bool:
+            drawn = model.evaluate(frames)
+            self.page.wait_for_timeout(400)
+            return bool(model.evaluate(frames) == drawn)
+
+        self.until(rests, "the model rests")
+        return str(model.evaluate(LOOK))
 
     def shoot(self, name: str) -> None:
         if SCREENSHOTS:
@@ -152,6 +177,7 @@ class Visit:
         assert [error for error in self.errors if not any(re.search(known, error) for known in chromium.CHATTER)] == []
 
 
+LOOK = "box => box.querySelector('canvas').toDataURL()"
 COLOURS = """(box, selector) => {
   const found = selector ? box.querySelector(selector) : box;
   const [w, h] = [found.videoWidth || found.naturalWidth || found.width, found.videoHeight || found.naturalHeight || found.height];
@@ -164,8 +190,9 @@ COLOURS = """(box, selector) => {
 }"""
 
 
-def colours(box: Any, selector: str) -> int:
-    """How many colours (of 16 levels a channel) there are in what a viewer has drawn; 1 is a blank one."""
+def colours(box: Any, selector: str | None, least: int = 2) -> int:
+    """Wait until there are `least` colours (of 16 levels a channel) in what a viewer draws, and say how many; 1 is a blank one."""
+    until(box.page, lambda: box.evaluate(COLOURS, selector) >= least, f"{selector} has {least} colours")
     return int(box.evaluate(COLOURS, selector))
 
 
@@ -175,47 +202,41 @@ def test_models_and_drawings(browser: Any, address: str, elsewhere: Elsewhere) -
     )
     models = visit.loaded("model", 3)
     for place in range(3):
-        assert colours(models.nth(place), "canvas") > 1
+        colours(models.nth(place), "canvas")
     glb = models.first
-    assert colours(glb, "canvas") > 20
-    assert colours(models.nth(1), "canvas") > 4  # with its texture
-    assert "4 vertices, 4 faces" in glb.inner_text()
+    colours(glb, "canvas", 21)
+    colours(models.nth(1), "canvas", 5)  # with its texture
+    expect(glb).to_contain_text("4 vertices, 4 faces")
 
-    drawn = int(glb.get_attribute("data-frames"))
-    visit.page.wait_for_timeout(400)
-    assert int(glb.get_attribute("data-frames")) == drawn  # nothing moves: nothing is drawn
-    look = "box => box.querySelector('canvas').toDataURL()"
-    before = glb.evaluate(look)
+    before = visit.still(glb)
     glb.locator(".stage").focus()
     visit.page.keyboard.press("ArrowLeft")
-    visit.page.wait_for_timeout(300)
-    turned = glb.evaluate(look)
-    assert turned != before
+    visit.until(lambda: glb.evaluate(LOOK) != before, "the model turns")
+    turned = visit.still(glb)
     glb.get_by_role("button", name="Wireframe").click()
-    visit.page.wait_for_timeout(300)
-    assert glb.evaluate(look) != turned
+    visit.until(lambda: glb.evaluate(LOOK) != turned, "there is a wireframe")
     glb.get_by_role("button", name="Wireframe").click()
     glb.get_by_role("button", name="Fit to view").click()
-    visit.page.wait_for_timeout(300)
-    assert glb.evaluate(look) == before
+    visit.until(lambda: glb.evaluate(LOOK) == before, "the model is as it was")
 
     icon = visit.loaded("vector")
-    assert colours(icon, "img") > 4
+    colours(icon, "img", 5)
     icon.get_by_text("Layers (3)").click()
-    with_head = colours(icon, "img")
+    with_head = colours(icon, "img", 5)
     icon.get_by_label("head").uncheck()
-    visit.page.wait_for_timeout(300)
-    assert colours(icon, "img") < with_head
+    visit.until(lambda: icon.evaluate(COLOURS, "img") < with_head, "the head is gone")
     wide = "box => box.querySelector('img').getBoundingClientRect().width"
     width = icon.evaluate(wide)
     icon.get_by_role("button", name="Zoom in").click()
-    assert icon.evaluate(wide) == pytest.approx(1.25 * width, rel=0.01)
+    visit.until(
+        lambda: icon.evaluate(wide) == pytest.approx(1.25 * width, rel=0.01), "the drawing is wider by a quarter"
+    )
 
     for place in range(2):
-        assert colours(visit.loaded("picture", 2).nth(place), "img") > 1
-    visit.page.get_by_role("button", name="Again").click()  # a rerun leaves what is drawn
-    visit.page.wait_for_timeout(500)
-    assert glb.evaluate(look) == before
+        colours(visit.loaded("picture", 2).nth(place), "img")
+    visit.page.get_by_role("button", name="Again").click()
+    visit.page.get_by_text("drawn 2 times").wait_for()
+    assert visit.still(glb) == before  # a rerun leaves what is drawn
     visit.shoot("models")
     visit.end()
     assert elsewhere.asked == []
@@ -226,16 +247,17 @@ def test_films_sound_and_episodes(browser: Any, address: str, elsewhere: Elsewhe
     films = visit.loaded("film", 2)
     film = films.first
     film.and_(visit.page.locator("[data-strip]")).wait_for()
-    assert colours(film, "video") > 1
+    colours(film, "video")
     strip = film.locator(".strip canvas")
-    assert strip.count() == 8
-    assert min(int(strip.nth(place).evaluate(COLOURS, None)) for place in range(8)) > 1
+    expect(strip).to_have_count(8)
+    for place in range(8):
+        colours(strip.nth(place), None)
     film.get_by_role("button", name="Go to 1.1 seconds").click()
-    visit.page.wait_for_timeout(300)
-    assert film.locator("video").evaluate("video => video.currentTime") == pytest.approx(1.125, abs=0.05)
+    now = "video => video.currentTime"
+    visit.until(lambda: film.locator("video").evaluate(now) == pytest.approx(1.125, abs=0.05), "the film is at 1.1 s")
     sound = visit.loaded("sound")
-    assert colours(sound, "canvas") > 4
-    assert "1.50 s, 16 kHz, mono, peak -6.0 dB" in sound.inner_text()
+    colours(sound, "canvas", 5)
+    expect(sound).to_contain_text("1.50 s, 16 kHz, mono, peak -6.0 dB")
     visit.page.get_by_text("Succeeded").click()
     visit.page.get_by_test_id("stMarkdown").locator(
         "td", has_text=re.compile("^92$")
@@ -249,30 +271,40 @@ def test_matches_compare_and_charts(browser: Any, address: str, elsewhere: Elsew
     visit = Visit(browser, address, "name=matches.json&name=verdict.json&name=table.csv", width=390, dark=True)
     pair = visit.loaded("matches")
     picture = pair.locator("canvas").first
+    colours(pair.locator("canvas").nth(1), None)
+
+    def found() -> list[float]:
+        return [float(part) for part in (pair.get_attribute("data-found") or "").split(",") if part]
+
+    def is_found() -> bool:
+        at = found()
+        want = (160 + files.SHIFT[0], 128 + files.SHIFT[1])
+        return bool(at) and (at[0] * 320, at[1] * 256) == pytest.approx(want, abs=5)
+
     box = picture.bounding_box()
-    before = pair.locator("canvas").nth(1).evaluate(COLOURS, None)
     picture.click(position={"x": box["width"] * 0.5, "y": box["height"] * 0.5})
-    u, v = map(float, pair.get_attribute("data-found").split(","))
-    assert (u * 320, v * 256) == pytest.approx((160 + files.SHIFT[0], 128 + files.SHIFT[1]), abs=5)
-    assert before > 1
+    visit.until(is_found, "the match of the middle is found")
+    (u, _) = found()
     picture.focus()
     visit.page.keyboard.press("ArrowRight")
-    assert float(pair.get_attribute("data-found").split(",")[0]) > u
+    visit.until(lambda: found()[0] > u, "the match goes to the right")
     visit.page.locator(".js-plotly-plot .bars path").first.wait_for()
-    assert visit.page.locator(".js-plotly-plot").count() == 2
+    expect(visit.page.locator(".js-plotly-plot")).to_have_count(2)
     visit.page.locator('[data-testid="stDataFrame"] canvas').first.wait_for()
-    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390
+    wide = "document.documentElement.scrollWidth"
+    visit.until(lambda: visit.page.evaluate(wide) <= 390, "the page fits into the window")
     visit.shoot("matches-phone-dark")
     visit.end()
 
     visit = Visit(browser, address, "compare=1")
     slider = visit.loaded("compare")
-    assert [slider.locator("img").nth(i).evaluate(COLOURS, None) > 1 for i in range(2)] == [True, True]
+    for place in range(2):
+        colours(slider.locator("img").nth(place), None)
     clip = "box => box.querySelector('.stage > div').style.clipPath"
     before = slider.evaluate(clip)
     slider.get_by_role("slider").focus()
     visit.page.keyboard.press("ArrowRight")
-    assert slider.evaluate(clip) != before
+    visit.until(lambda: slider.evaluate(clip) != before, "the slider moves")
     visit.loaded("model", 2)
     visit.shoot("compare")
     visit.end()
@@ -288,10 +320,10 @@ def test_hostile_and_damaged_files_end_in_sentences(browser: Any, address: str, 
         address,
         "name=hostile.svg&name=false.mp4&name=half.mp4&name=half.png&name=half.glb&name=half.wav&name=empty.json&name=notes.md&name=features.npz",
     )
-    assert "4 unsafe" in visit.loaded("vector").inner_text()
-    assert "cannot be played" in visit.settled("film").first.inner_text()
-    assert visit.page.get_by_test_id("stAlert").count() == 5
-    assert visit.page.get_by_role("button", name="Download", exact=True).count() == 5
+    expect(visit.loaded("vector")).to_contain_text("4 unsafe")
+    expect(visit.settled("film").first).to_contain_text("cannot be played")
+    expect(visit.page.get_by_test_id("stAlert")).to_have_count(5)
+    expect(visit.page.get_by_role("button", name="Download", exact=True)).to_have_count(5)
     visit.end()
     visit = Visit(browser, address, "run=damaged")
     visit.page.get_by_text("Data and other files").wait_for()
@@ -308,10 +340,8 @@ def test_hostile_and_damaged_files_end_in_sentences(browser: Any, address: str, 
     visit = Visit(browser, address, "own=1&name=hostile.html&name=strange.xyz")
     visit.loaded("frame", 2)
     visit.page.frame_locator(".viewer iframe >> nth=0").frame_locator("iframe").get_by_text("shown").wait_for()
-    visit.page.wait_for_timeout(1500)
-    refused = " ".join(visit.errors)
     for word in ("allow-scripts", "img-src", "connect", "top-level window", "frame-src"):
-        assert word in refused
+        visit.until(lambda word=word: word in " ".join(visit.errors), f"the console says {word}")  # type: ignore[misc]
     assert visit.page.url.startswith(address)
     visit.page.close()
     assert elsewhere.asked == []
@@ -320,7 +350,7 @@ def test_hostile_and_damaged_files_end_in_sentences(browser: Any, address: str, 
 def test_the_server_that_stands_for_others_is_reached(browser: Any, elsewhere: Elsewhere) -> None:
     """Without this the tests above could not fail."""
     page = browser.new_page()
-    page.goto("http://elsewhere.invalid/here")
+    page.goto("http://elsewhere.invalid/here", timeout=1000 * PATIENCE)
     page.close()
     assert elsewhere.asked.pop(0) == "elsewhere.invalid/here"
     elsewhere.asked.clear()
@@ -334,9 +364,9 @@ def test_a_gallery_of_small_models(browser: Any, address: str) -> None:
         "small=1&name=mesh.glb&name=cloud.ply&name=mesh.obj&name=icon.svg&name=picture.png&name=film.mp4&name=tone.wav",
         width=390,
     )
-    assert colours(visit.loaded("model", 3).first, "canvas") > 20
+    colours(visit.loaded("model", 3).first, "canvas", 21)
     for kind, drawn in (("vector", "img"), ("picture", "img"), ("film", "video"), ("sound", "canvas")):
-        assert colours(visit.loaded(kind), drawn) > 1
-    assert visit.page.locator(".viewer .bar:visible").count() == 0
+        colours(visit.loaded(kind), drawn)
+    expect(visit.page.locator(".viewer .bar:visible")).to_have_count(0)
     visit.shoot("small-phone")
     visit.end()

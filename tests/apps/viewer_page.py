@@ -66,3 +66,5 @@ elif st.query_params.get("curves"):
     }
     viewers.charts.draw(viewers.charts.metrics(Curves(metrics=metrics)), key="curves")
 st.button("Again", key="again")
+st.session_state["drawn"] = st.session_state.get("drawn", 0) + 1
+st.caption(f"drawn {st.session_state['drawn']} times")

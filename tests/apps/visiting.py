@@ -1,11 +1,18 @@
-"""What a person does in the studio, as steps of a browser test."""
+"""What a person does in the studio, as steps of a browser test.
+
+A page is never asked how it is at a moment: every step waits, with `expect` of playwright or `until`, for what must come in the end.
+"""
 
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chromium import PATIENCE
+
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 # What a browser says when its server is gone, and nothing else.
@@ -42,16 +49,28 @@ def put(page: "Page", label: str, text: str) -> None:
     settle(page)
 
 
+def until(page: "Page", holds: Callable[[], object], what: str) -> None:
+    """Wait, while the browser works, until `holds` of something that playwright has no `expect` for."""
+    ends = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < ends, f"it did not happen in {PATIENCE:g} s that {what}"
+        page.wait_for_timeout(100)
+
+
 def settle(page: "Page") -> None:
     """Wait until the page has begun, and ended, to answer what was done."""
     page.wait_for_timeout(300)
     page.wait_for_selector(IDLE)
 
 
+def run_button(page: "Page") -> "Locator":
+    return page.locator(".st-key-submit-bar").get_by_role("button")
+
+
 def run(page: "Page") -> str:
     """Press Run; returns the id of the run that the address then names."""
     before = page.url
-    page.get_by_test_id("stMainBlockContainer").get_by_role("button", name=re.compile(r"Run\b")).last.click()
+    run_button(page).click()
     page.wait_for_url(lambda url: "run=" in url and url != before)
     return job_of(page)
 
@@ -69,9 +88,9 @@ def try_example(page: "Page", url: str, name: str) -> None:
 
 
 def finished(page: "Page", state: str = "done") -> None:
-    """Wait for the end of a run."""
+    """Wait for the end of the run in the address; what is drawn of one before does not count."""
     ending = "Download all" if state == "done" else "Take it up again"
-    page.get_by_role("button", name=ending).wait_for()
+    page.locator(f".st-key-result-{job_of(page)}").get_by_role("button", name=ending).wait_for()
     badge(page, state)
 
 
@@ -94,7 +113,7 @@ def download_file(page: "Page", name: str, folder: Path) -> Path:
     return download(page, re.compile(re.escape(name)), folder)
 
 
-def overflow(page: "Page") -> int:
-    """By how many pixels the page is wider than its window."""
+def fits(page: "Page") -> None:
+    """Wait until the page is no wider than its window."""
     script = "() => { const m = document.querySelector('[data-testid=stMain]'); return m.scrollWidth - m.clientWidth }"
-    return int(page.evaluate(script))
+    until(page, lambda: int(page.evaluate(script)) <= 0, f"{page.url} fits into the window")

@@ -17,6 +17,11 @@ MOST_FILES = 24  # offered one by one; all of them are in the zip
 
 
 def draw(job_id: str) -> None:
+    with st.container(key=f"result-{job_id}"):
+        _draw(job_id)
+
+
+def _draw(job_id: str) -> None:
     desk = session.desk()
     job = desk.job(job_id)
     try:

@@ -7,6 +7,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +25,9 @@ PROBES = (r"404.*/_stcore/(health|host-config)",)
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
-@pytest.fixture(scope="session")
-def make_server() -> Iterator[Callable[..., Server]]:
-    """A function that starts a studio with the test plugin; all end with the session."""
+@contextmanager
+def studios() -> Iterator[Callable[..., Server]]:
+    """A function that starts a studio with the test plugin; all end with the block."""
     made: list[Server] = []
     with tempfile.TemporaryDirectory(dir=MEMORY, prefix="studio-browser-") as root:
 
@@ -36,15 +37,34 @@ def make_server() -> Iterator[Callable[..., Server]]:
             server.start()
             return server
 
+        try:
+            yield make
+        finally:
+            for server in made:
+                server.stop()
+
+
+@pytest.fixture
+def make_server() -> Iterator[Callable[..., Server]]:
+    """For a test that needs studios of its own."""
+    with studios() as make:
         yield make
-        for server in made:
-            server.stop()
 
 
 @pytest.fixture(scope="session")
-def server(make_server: Callable[..., Server]) -> Server:
-    """The studio that most tests share."""
-    return make_server()
+def shared() -> Iterator[Server]:
+    with studios() as make:
+        yield make()
+
+
+@pytest.fixture
+def server(shared: Server) -> Iterator[Server]:
+    """The studio that most tests share; each finds it up and its device free, whatever the one before, or a first try, left behind."""
+    assert shared.process is not None
+    if shared.process.poll() is not None:
+        shared.start()
+    yield shared
+    shared.clear()
 
 
 @pytest.fixture(scope="session")

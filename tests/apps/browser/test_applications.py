@@ -1,12 +1,14 @@
 """A newcomer's path for every application of this package: open, run the example, see what it made drawn, take it home."""
 
 import fnmatch
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from visiting import download, download_file, finished, try_example
+from chromium import expect
+from visiting import IDLE, download, download_file, finished, try_example
 
 pytestmark = pytest.mark.browser
 SLOW = pytest.mark.slow
@@ -32,11 +34,12 @@ def test_the_example_is_run_drawn_and_taken_home(
     finished(page)
     viewers = page.locator(".viewer")
     viewers.first.wait_for()
+    page.wait_for_selector(IDLE)  # all of them are there
     for place in range(viewers.count()):
         viewer = viewers.nth(place)
         viewer.scroll_into_view_if_needed()
         viewer.and_(page.locator("[data-loaded], [data-error]")).wait_for(state="attached")  # some are folded away
-        assert viewer.get_attribute("data-error") is None
+        expect(viewer).not_to_have_attribute("data-error", re.compile(""))
     packed = zipfile.ZipFile(download(page, "Download all", tmp_path))
     inside = [path.partition("/")[2] for path in packed.namelist()]
     assert makes in inside

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from visiting import IDLE, download, download_file, finished, job_of, navigate, overflow, put, run, try_example, visit
+from chromium import expect
+from visiting import download, download_file, finished, fits, job_of, navigate, put, run, settle, try_example, visit
 
 pytestmark = pytest.mark.browser
 
@@ -44,15 +45,16 @@ def test_a_run_survives_a_reload_and_stops_when_it_is_told(server: Any, watch: A
     page.locator("img.sk-picture").first.wait_for()
     page.reload(wait_until="commit")
     page.get_by_text("Step 4 of 8").first.wait_for()
-    assert job_id in page.url
-    assert page.get_by_label("Prompt", exact=True).first.input_value() == "a *patient* snail <b>$x$"
-    assert page.get_by_text("a *patient* snail <b>$x$").count() >= 1  # as it was typed, not as Markdown or HTML
+    expect(page).to_have_url(re.compile(job_id))
+    expect(page.get_by_label("Prompt", exact=True).first).to_have_value("a *patient* snail <b>$x$")
+    live = page.locator(".st-key-live").get_by_text("a *patient* snail <b>$x$")
+    expect(live.first).to_be_visible()  # as it was typed, not as Markdown or HTML
     page.get_by_role("button", name="Pause").click()
     page.get_by_role("button", name="Go on").click()
     page.get_by_role("button", name="Pause").wait_for()
     page.get_by_role("button", name="Cancel").click()
     finished(page, "cancelled")
-    assert page.get_by_role("alert").count() == 0
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 STRANGER = """
@@ -76,7 +78,7 @@ class Haiku(Application):
 def test_a_strangers_plugin_appears_and_a_broken_one_says_why(server: Any, watch: Any, tmp_path: Path) -> None:
     (server.site / "bad_plugin.py").write_text("import a_module_that_is_nowhere\n")
     about = server.site / "bad_plugin-0.1.dist-info"
-    about.mkdir()
+    about.mkdir(exist_ok=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-plugin\nVersion: 0.1\n")
     (about / "entry_points.txt").write_text("[scorekit.plugins]\nbad = bad_plugin\n")
     package = tmp_path / "haiku"
@@ -87,7 +89,17 @@ def test_a_strangers_plugin_appears_and_a_broken_one_says_why(server: Any, watch
         '[project]\nname = "haiku-plugin"\nversion = "1.0"\n[tool.setuptools]\npy-modules = ["haiku_plugin"]\n'
         '[project.entry-points."scorekit.plugins"]\nhaiku = "haiku_plugin:Haiku"\n'
     )
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "--upgrade",
+    ]
     subprocess.run(
         [*command, "--target", str(server.site), str(package)], check=True, env={**os.environ, "PYTHONPATH": ""}
     )
@@ -107,8 +119,8 @@ def test_a_phone_shows_every_page_without_scrolling_sideways(server: Any, watch:
     page = watch(server, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True).page()
     for path in ("", "text-to-svg", "gallery", "queue", "compare", "sweep"):
         visit(page, f"{server.url}/{path}")
-        assert overflow(page) <= 0, path
-        assert page.locator("img:not([alt])").count() == 0, path
+        fits(page)
+        expect(page.locator("img:not([alt])"), path).to_have_count(0)
 
 
 def test_the_keyboard_alone_is_enough(server: Any, watch: Any) -> None:
@@ -119,8 +131,7 @@ def test_the_keyboard_alone_is_enough(server: Any, watch: Any) -> None:
     page.keyboard.press("Control+a")
     page.keyboard.type("typed")
     page.keyboard.press("Tab")
-    page.wait_for_timeout(300)
-    page.wait_for_selector(IDLE)
+    settle(page)
     page.keyboard.press("Control+Enter")
     page.wait_for_url("**run=*")
     page.get_by_text("typed", exact=True).first.wait_for()

@@ -7,7 +7,8 @@ from typing import Any
 
 import PIL.Image
 import pytest
-from visiting import finished, put, run, settle, visit
+from chromium import expect
+from visiting import finished, put, run, run_button, settle, visit
 
 pytestmark = pytest.mark.browser
 
@@ -31,7 +32,7 @@ def test_a_run_is_made_again_with_changes_and_compared(server: Any, watch: Any) 
     page.get_by_test_id("stMain").get_by_role("button", name=re.compile(r"\bCompare$")).click()
     page.get_by_role("heading", name="In what they differ").wait_for()
     row = page.get_by_role("row").filter(has_text=re.compile("^steps"))
-    assert row.get_by_role("cell").all_inner_texts() == ["steps", "7", "5"]  # the later run was chosen first
+    expect(row.get_by_role("cell")).to_have_text(["steps", "7", "5"])  # the later run was chosen first
 
 
 def test_a_sweep_ends_in_a_contact_sheet(server: Any, watch: Any) -> None:
@@ -53,9 +54,9 @@ def test_a_sweep_ends_in_a_contact_sheet(server: Any, watch: Any) -> None:
     page.get_by_role("button", name="Run 4 combinations").click()
     page.get_by_text("4 of 4 runs done").wait_for()
     cells = page.locator("[class*=st-key-cell-]")
-    assert cells.count() == 4
-    assert cells.locator("img[alt]").count() == 4
-    assert page.get_by_text(re.compile("^steps: [23]$")).count() == 2
+    expect(cells).to_have_count(4)
+    expect(cells.locator("img[alt]")).to_have_count(4)
+    expect(page.get_by_text(re.compile("^steps: [23]$"))).to_have_count(2)
 
 
 def test_a_picture_of_ones_own_is_taken_and_what_is_none_refused(server: Any, watch: Any, tmp_path: Path) -> None:
@@ -65,11 +66,11 @@ def test_a_picture_of_ones_own_is_taken_and_what_is_none_refused(server: Any, wa
     false.write_bytes(b"<svg onload=alert(1)>")
     page.locator("input[type=file]").set_input_files(false)
     page.get_by_text("is not a picture that can be read").wait_for()
-    assert page.get_by_role("button", name=re.compile(r"^.*Run\b")).last.is_disabled()
+    expect(run_button(page)).to_be_disabled()
     picture = tmp_path / "own.png"
     PIL.Image.effect_noise((48, 32), 60).save(picture)
     page.locator("input[type=file]").set_input_files(picture)
-    settle(page)
+    expect(run_button(page)).to_be_enabled()
     job_id = run(page)
     finished(page)
     record = json.loads((server.folder / "store" / "runs" / job_id / "run.json").read_text())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import expect
 from forwarder import SOURCE, forward
 from visiting import GONE, finished, job_of, navigate, put, run, visit
 
@@ -95,7 +96,7 @@ def test_two_people_do_not_see_each_others_runs(make_server: Any, watch: Any, tm
             nobody = watch(door, extra_http_headers=headers).page()
             visit(nobody, f"{door.url}/?run={job_id}", "scorekit studio")
             nobody.get_by_text("learns your name").wait_for()
-            assert nobody.get_by_test_id("stSidebarNavLink").count() == 0
+            expect(nobody.get_by_test_id("stSidebarNavLink")).to_have_count(0)
         ann.get_by_role("button", name="Cancel").click()
         finished(ann, "cancelled")
 
