@@ -1,0 +1,118 @@
+"""The recipes of pico-video as `scorekit train pico-video`. Cheap to import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from scorekit.host.plugin import ADVANCED, Application, RunContext
+
+if TYPE_CHECKING:
+    from scorekit_video_adapter.pico_video import Recipe
+    from scorekit_video_adapter.scenes import Stage
+
+PICTURE_SEED, STRIP_SEED, ROBOT_SEED = 0, 0, 10000
+
+
+class TrainPicoVideo(Application):
+    """See scorekit_video_adapter.pico_video."""
+
+    name: ClassVar[str] = "pico-video"
+    title: ClassVar[str] = "pico-video"
+    summary: ClassVar[str] = (
+        "Render clips of objects, sketches and a robot arm, and train the embedded video models on them."
+    )
+    reference: ClassVar[str] = "arXiv:2306.01872"
+    kind: ClassVar[Literal["application", "training"]] = "training"
+    requires: ClassVar[tuple[str, ...]] = ("skimage",)
+    extra: ClassVar[str] = "video-adapter"
+    artifacts: ClassVar[tuple[str, ...]] = ("*/scorekit.json",)
+    demo = {"pictures": 96, "strips": 32, "episodes": 0, "steps": 6, "batch": 2, "cooldown": 2}
+
+    class Params(Application.Params):
+        domain: Literal["prior", "sketch", "robot"] = Field(
+            "prior", description="the broad prior, or a small model of sketches or of a robot arm"
+        )
+        tiny: bool = Field(False, description="the smaller size of the small models")
+        data: Path | None = Field(
+            None, description="folder with the rendered data of an earlier run, in which what is missing is rendered"
+        )
+        pictures: int = Field(61440, ge=16, description="pictures of objects to render, which are moved in the plane")
+        strips: int = Field(3072, ge=16, description="turning and orbited objects to render, eight frames each")
+        episodes: int = Field(
+            100,
+            ge=0,
+            description="episodes of each of the robot's tasks; 0 leaves the robot out of the prior, others need metaworld",
+        )
+        clips: int = Field(480, ge=1, description="sketches that the small model of sketches is trained on")
+        steps: int = Field(3000, ge=1, description="optimiser steps")
+        batch: int = Field(4, ge=1, le=4096, description="clips per step")
+        lr: float = Field(
+            5e-4, gt=0, le=0.1, description="learning rate before the cooldown; 2e-3 suits the small models"
+        )
+        cooldown: int = Field(
+            400, ge=0, description="last steps, over which the learning rate falls to 0", json_schema_extra=ADVANCED
+        )
+
+    def run(self, params: Any, ctx: RunContext) -> None:
+        """Render what is missing, train, and write the model's folder. Raises ParameterError where the robot's simulator is absent."""
+        from scorekit_video_adapter import domains, robots
+        from scorekit_video_adapter.clip_sets import Broad
+        from scorekit_video_adapter.pico_video import export, small, train_pico_video
+
+        folder = params.data or ctx.folder / "data"
+        if params.domain == "robot" or (params.domain == "prior" and params.episodes):
+            self._need_simulator()
+        data: Any
+        if params.domain == "robot":
+            episodes = params.episodes or domains.ROBOT_EPISODES
+            data = domains.robot_set(robots.build(folder / "robot-narrow", episodes, domains.ROBOT_SEED, "narrow"))
+        elif params.domain == "sketch":
+            data = domains.sketch_set(self._stage(params, ctx, folder), params.clips)
+        else:
+            films = None
+            if params.episodes:
+                films = robots.load(robots.build(folder / "robot-broad", params.episodes, ROBOT_SEED, "broad"))
+            data = Broad(self._stage(params, ctx, folder), films)
+        recipe = (
+            _recipe(params, ctx.seed) if params.domain == "prior" else small(_recipe(params, ctx.seed), params.tiny)
+        )
+        model = train_pico_video(
+            recipe,
+            data,
+            ctx.folder,
+            lambda step, total, metrics: ctx.progress(step, total, **metrics),
+            cpu=ctx.device.type == "cpu",
+        )
+        name = (
+            "pico-video" if params.domain == "prior" else f"pico-video-{params.domain}{'-tiny' if params.tiny else ''}"
+        )
+        export(model, recipe, ctx.folder / name)
+
+    def _stage(self, params: Any, ctx: RunContext, folder: Path) -> Stage:
+        from scorekit.zoo.dataset import build
+        from scorekit_video_adapter import strips
+        from scorekit_video_adapter.scenes import Stage
+
+        pictures = build(folder / "pictures", params.pictures, seed=PICTURE_SEED)
+        ctx.log(f"{params.pictures} pictures of objects")
+        return Stage.load(pictures, strips.build(folder / "strips", params.strips, STRIP_SEED))
+
+    def _need_simulator(self) -> None:
+        from importlib.util import find_spec
+
+        from scorekit.host.plugin import ParameterError
+
+        if find_spec("metaworld") is None:
+            raise ParameterError(
+                "episodes of the robot need metaworld, which is not installed: pip install metaworld, or leave the robot out "
+                "with domain prior and episodes 0."
+            )
+
+
+def _recipe(params: Any, seed: int) -> Recipe:
+    from scorekit_video_adapter.pico_video import Recipe
+
+    return Recipe(batch=params.batch, steps=params.steps, lr=params.lr, cooldown=params.cooldown, seed=seed)
