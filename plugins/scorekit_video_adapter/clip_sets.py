@@ -60,7 +60,7 @@ class Broad:
         white: float = 0.15,
     ) -> None:
         self.stage, self.robots, self.shares = stage, robots, (sketch, robot if robots else 0.0, black, white)
-        self.pairs = pairs_of()
+        self.pairs = stage.shown(pairs_of())
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, str, str]:
         sketch, robot, black, white = self.shares

@@ -37,7 +37,7 @@ def sketch_pairs(split: str) -> tuple[Pair, ...]:
 def sketch_set(stage: Stage, n: int = SKETCH_CLIPS, seed: int = 0, split: str = "train") -> ClipSet:
     """n captioned sketches of the domain, drawn with this seed."""
     generator = torch.Generator().manual_seed(seed)
-    clips, captions, pairs = [], [], sketch_pairs(split)
+    clips, captions, pairs = [], [], stage.shown(sketch_pairs(split))
     for i in range(n):
         scene = stage.draw(generator, (pairs[i % len(pairs)],), PENCIL)
         clips.append((scene.clip * 255).round().byte().numpy())

@@ -6,15 +6,14 @@ nothing is stored but these.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from scorekit.zoo.captions import HELD_OUT
 from scorekit.zoo.dataset import ImageSet
 from scorekit.zoo.dataset import load as load_pictures
 from scorekit.zoo.objects import COLORS, KINDS
@@ -58,6 +57,13 @@ class Stage:
         """From the folders that `scorekit.zoo.dataset.build` and `strips.build` wrote."""
         return cls(load_pictures(pictures), load_strips(strips))
 
+    def shown(self, pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
+        """Those of the pairs that there are pictures of: all, but in small sets. Raises ValueError where there are none."""
+        found = tuple(pair for pair in pairs if len(self._where(*pair)))
+        if not found:
+            raise ValueError("there are no pictures of any kind and motion that is asked for; render more")
+        return found
+
     def draw(
         self,
         generator: torch.Generator,
@@ -76,16 +82,19 @@ class Stage:
         clip = painted(placed, background) if look is None else sketched(placed, look)
         return Scene(clip.transpose(0, 1), kind, found, motion)
 
+    def _where(self, kind: str, motion: str) -> npt.NDArray[np.intp]:
+        """Which strips, or which pictures, show the kind so that this motion can be made of it."""
+        return self._strips[kind, motion == ORBIT] if motion in SPACE else self._pictures[kind]
+
     def _frames(self, kind: str, motion: str, color: str | None, generator: torch.Generator) -> tuple[Tensor, str]:
         """Premultiplied RGBA pictures (T, 4, S, S) in [0, 1] of a thing that stands where it is, and its colour."""
         names = list(COLORS)
-        space = motion in SPACE
-        where = self._strips[kind, motion == ORBIT] if space else self._pictures[kind]
+        space, where = motion in SPACE, self._where(kind, motion)
         source = self.strips if space else self.pictures
         if color is not None:
             where = where[source.color[where] == names.index(color)]
         if len(where) == 0:
-            raise ValueError(f"there are no pictures of a {color or ''} {kind} {motion}")
+            raise ValueError(f"there are no pictures of {caption(kind, color, motion)}")
         index = int(where[int(torch.randint(len(where), (), generator=generator))])
         if space:
             rgba = torch.from_numpy(self.strips.rgba[index]).permute(0, 3, 1, 2).float() / 255
@@ -116,11 +125,3 @@ def describe(scene: Scene, generator: torch.Generator, *, sketch: bool = False, 
     colorless, motionless, loose = (torch.rand(3, generator=generator) < torch.tensor([0.05, 0.05, 0.1])).tolist()
     motion = None if motionless else LOOSE.get(scene.motion, scene.motion) if loose else scene.motion
     return caption(scene.kind, None if colorless else scene.color, motion, sketch=sketch, background=background)
-
-
-def allowed_color(kind: str, color: str) -> bool:
-    """Whether training may see this pair."""
-    return (color, kind) not in HELD_OUT
-
-
-Draw = Callable[[torch.Generator], tuple[Tensor, str]]

@@ -104,6 +104,16 @@ def test_turning_right_is_turning_left_backwards(stage: Stage) -> None:
     torch.testing.assert_close(left.flip(0), right)
 
 
+def test_small_sets_show_what_they_have(stage: Stage) -> None:
+    shown = stage.shown(pairs_of())
+    assert 0 < len(shown) < len(pairs_of())  # 48 strips do not show every kind
+    missing = next(pair for pair in pairs_of() if pair not in shown)
+    with pytest.raises(ValueError, match=r"there are no pictures of an? "):
+        stage.draw(torch.Generator(), (missing,))
+    with pytest.raises(ValueError, match="any kind and motion"):
+        stage.shown((missing,))
+
+
 def test_builds_are_the_same_again_and_go_on(tmp_path: Path) -> None:
     first = strips.load(strips.build(tmp_path / "a", 3, seed=2))
     again = strips.load(strips.build(tmp_path / "a", 3, seed=2))
