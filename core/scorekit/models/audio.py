@@ -37,6 +37,10 @@ class WaveCodec:
         """See `scorekit.denoiser.Codec`."""
         return space_of(self.vae)
 
+    def at(self, length: int) -> WaveCodec:
+        """The same codec for x (B, C, length): the autoencoder is convolutional."""
+        return WaveCodec(self.vae, (self.shape[0], length))
+
     def encode(self, data: Tensor) -> Tensor:
         """Waves (B, channels or 1, n) as latents (B, C, L). Raises ValueError for another number of channels."""
         if data.ndim != 3 or data.shape[1] not in {1, 2, self.channels}:

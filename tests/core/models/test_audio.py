@@ -142,6 +142,11 @@ def test_codec_is_the_autoencoder(audio: tuple[Any, Path]) -> None:
         torch.testing.assert_close(codec.encode(torch.cat([wave, wave], -1)), expected)
         mono = wave[:, :1]
         torch.testing.assert_close(codec.encode(mono), codec.encode(mono.expand(-1, 2, -1)))
+        long = codec.at(30)
+        assert (long.samples, long.seconds, long.space == codec.space) == (240, 15.0, True)
+        longer = wave.repeat(1, 1, 3)
+        torch.testing.assert_close(long.encode(longer), pipe.vae.encode(longer[..., :240]).latent_dist.mean)
+        assert long.decode(long.encode(wave)).shape == (3, 2, 240)
     for bad in (wave[0], wave.repeat(1, 2, 1)):
         with pytest.raises(ValueError, match=r"wave must be \(B, 2, samples\)"):
             codec.encode(bad)
