@@ -6,6 +6,7 @@ shard depends on the task and the seed alone, is written whole or not at all, an
 
 from __future__ import annotations
 
+import atexit
 import os
 import warnings
 from collections.abc import Callable
@@ -47,7 +48,9 @@ def rollout(task: str, seed: int, view: View) -> Array:
     left = AFTER_SUCCESS
     for _ in range(STEP_LIMIT):
         poses.append(env.data.qpos.copy())
-        state, _, _, _, info = env.step(np.clip(expert.get_action(state), -1, 1).astype(np.float32))
+        with warnings.catch_warnings(action="ignore"):  # that actions are too high: they are clipped
+            action = expert.get_action(state)
+        state, _, _, _, info = env.step(np.clip(action, -1, 1).astype(np.float32))
         left -= bool(info["success"])
         if left < 0:
             break
@@ -74,12 +77,13 @@ def _world(task: str) -> tuple[Any, Any, Any]:
     from metaworld.env_dict import ALL_V3_ENVIRONMENTS
     from metaworld.policies import ENV_POLICY_MAP
 
-    warnings.filterwarnings("ignore", message="Constant.s. may be too high")  # said at every step; clipped
     env: Any = ALL_V3_ENVIRONMENTS[task]()
     env._partially_observable = False
     env.__dict__.pop("sawyer_observation_space", None)  # a cached space would hide the goal from the expert
     env.seeded_rand_vec, env._freeze_rand_vec, env._set_task_called = True, False, True
-    return env, ENV_POLICY_MAP[task](), mujoco.Renderer(env.model, SIDE * SUPERSAMPLE, SIDE * SUPERSAMPLE)
+    renderer = mujoco.Renderer(env.model, SIDE * SUPERSAMPLE, SIDE * SUPERSAMPLE)
+    atexit.register(renderer.close)  # while the library that it needs is still there
+    return env, ENV_POLICY_MAP[task](), renderer
 
 
 def build(
