@@ -34,8 +34,8 @@ class MelCodec:
 
     @classmethod
     def shipped(cls, frames: int = 64, device: torch.device | str = "cpu") -> MelCodec:
-        """The codec with the vocoder that ships beside this file. Raises ValueError where its file is missing or damaged."""
-        return cls(vocoders.load(device=device), frames, device)
+        """With the vocoder beside this file, or Griffin and Lim's algorithm where there is none. Raises ValueError for a damaged file."""
+        return cls(vocoders.load(device=device) if vocoders.SHIPPED.exists() else None, frames, device)
 
     def at(self, frames: int) -> MelCodec:
         """The same codec for sounds of so many frames of 16 ms. Raises ValueError for fewer than 4."""

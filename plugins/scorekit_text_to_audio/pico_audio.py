@@ -68,6 +68,7 @@ class Recipe:
     steps: int = 4500
     lr: float = 1.2e-3
     ema: float = 0.999
+    warmup: int = 200
     cooldown: int = 1000
     precision: str = "no"
     seed: int = 0

@@ -50,6 +50,7 @@ class Recipe:
     steps: int = 2400
     lr: float = 2e-3
     ema: float = 0.995
+    warmup: int = 200
     cooldown: int = 900
     weight_decay: float = 0.05
     precision: str = "no"
@@ -122,7 +123,7 @@ def listen(recogniser: Recogniser, waves: Tensor, batch: int = 64) -> Heard:
     """Waves (n, samples) or (n, 1, samples) at 16 kHz."""
     sounds: list[Sound] = []
     presence, features = [], []
-    for part in torch.split(waves.reshape(len(waves), -1).float(), batch):  # type: ignore[no-untyped-call]
+    for part in torch.split(waves.reshape(len(waves), -1).float(), batch):
         seen = recogniser.features(part)
         logits = {name: head(seen) for name, head in recogniser.heads.items()}
         chosen = {name: value.argmax(1).tolist() for name, value in logits.items()}

@@ -23,26 +23,26 @@ class TrainPicoAudio(Application):
 
     class Params(Application.Params):
         part: Literal["denoiser", "vocoder", "recogniser"] = Field(
-            "denoiser", description="what is trained: the text-to-spectrogram model, the vocoder or the recogniser"
+            "denoiser", description="what is trained: the text-to-spectrogram model, the vocoder or the recogniser."
         )
         data: Path | None = Field(
-            None, description="folder of sounds, as scorekit_text_to_audio.sounds.dataset makes one; none: made first"
+            None, description="folder of sounds, as scorekit_text_to_audio.sounds.dataset makes one; none: made first."
         )
-        sounds: int = Field(20480, ge=8, le=10_000_000, description="sounds to make where no data is given")
+        sounds: int = Field(20480, ge=8, le=10_000_000, description="sounds to make where no data is given.")
         kind: Literal["everything", "effects"] = Field(
             "everything",
-            description="of the sounds that are made: words (needs espeak-ng), notes (needs fluidsynth) and effects, or effects only",
+            description="of the sounds that are made: words (needs espeak-ng), notes (needs fluidsynth) and effects, or effects only.",
         )
-        steps: int | None = Field(None, ge=1, description="optimiser steps; none: the recipe's")
+        steps: int | None = Field(None, ge=1, description="optimiser steps; none: the recipe's.")
         cooldown: int | None = Field(
-            None, ge=0, description="last steps, over which the learning rate falls to 0; none: the recipe's"
+            None, ge=0, description="last steps, over which the learning rate falls to 0; none: the recipe's."
         )
-        batch: int | None = Field(None, ge=1, le=4096, description="sounds per step; none: the recipe's")
+        batch: int | None = Field(None, ge=1, le=4096, description="sounds per step; none: the recipe's.")
         lr: float | None = Field(
             None,
             gt=0,
             le=0.1,
-            description="learning rate before the cooldown; none: the recipe's",
+            description="learning rate before the cooldown; none: the recipe's.",
             json_schema_extra=ADVANCED,
         )
 

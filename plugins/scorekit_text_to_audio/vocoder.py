@@ -43,6 +43,7 @@ class Recipe:
     steps: int = 3000
     lr: float = 1e-3
     ema: float = 0.998
+    warmup: int = 200
     cooldown: int = 800
     precision: str = "no"
     seed: int = 0
@@ -149,7 +150,8 @@ def train_vocoder(
         mel = mel or Mel().to(true.device)
         x = mel(true)
         made = network(x + recipe.noise * torch.randn(x.shape, generator=generator).to(x))
-        return spectral_loss(made, true) + 5 * (mel(made) - x).abs().mean()
+        total: Tensor = spectral_loss(made, true) + 5 * (mel(made) - x).abs().mean()
+        return total
 
     trained = train(Vocoder(recipe), loss, batches, Settings.of(recipe, betas=(0.8, 0.99)), folder, report, cpu=cpu)
     assert isinstance(trained, Vocoder)

@@ -99,9 +99,9 @@ def combinations() -> Iterator[Sound]:
     for name in PERCUSSION:
         yield Sound(name)
     for name, pitched in EFFECTS.items():
-        for pitch in PITCHES if pitched else (None,):
+        for tone in PITCHES if pitched else (None,):
             for length in LENGTHS:
-                yield Sound(name, pitch, None, length)
+                yield Sound(name, tone, None, length)
 
 
 def held_out(sound: Sound) -> bool:
