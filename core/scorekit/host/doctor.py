@@ -25,7 +25,7 @@ OPTIONAL = (
     ("gsplat", "gsplat", "pip install gsplat (optional, CUDA)"),
     ("pydiffvg", "pydiffvg", "build it from github.com/BachiLi/diffvg (optional, the built-in rasteriser serves)"),
     ("gymnasium", "gymnasium", 'pip install "scorekit[diffusion-policy]"'),
-    ("torchaudio", "torchaudio", 'pip install "scorekit[audio]"'),
+    ("torchaudio", "torchaudio", 'pip install "scorekit[text-to-audio]"'),
     ("streamlit", "streamlit", 'pip install "scorekit[studio]"'),
     ("ray", "ray", 'pip install "scorekit[ray]"'),
 )
