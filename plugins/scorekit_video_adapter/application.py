@@ -133,7 +133,7 @@ def _with_gammas(params: VideoAdapterParams, small: Denoiser, priors: list[Prior
         folder.captions,
         form=params.form,
         generator=torch.Generator(ctx.device).manual_seed(ctx.seed),
-        report=lambda done, total: ctx.progress(0, total + 1 if done < total else 1),
+        report=lambda done, total: ctx.progress(0, params.steps, fitted=done / total),
     )
     for name, curve in zip(params.prior, curves, strict=True):
         values = ", ".join(f"{value:.2f}" for value in curve.value)

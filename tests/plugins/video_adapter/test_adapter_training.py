@@ -48,7 +48,7 @@ def test_the_time_alone_is_told_without_training(tmp_path: Path) -> None:
     assert done.status == "done", done.error
     assert not (tmp_path / "run" / "adapter").exists()
     assert done.record["metrics"]["seconds_estimated"] > 100
-    assert "12 clips, 9 words: 100000 steps will take about" in (tmp_path / "run" / "log.txt").read_text()
+    assert "12 clips, 10 words: 100000 steps will take about" in (tmp_path / "run" / "log.txt").read_text()
 
 
 def test_clips_without_captions_are_refused_before_anything_is_written(tmp_path: Path, folder: Path) -> None:

@@ -98,11 +98,11 @@ def test_an_edit_is_nearer_to_its_clip_the_less_it_is_noised(tmp_path: Path, par
     path = str(write(tmp_path / "clip.mp4", source, after=LOSSLESS))
     truth = torch.from_numpy(source[[0, 2, 5, 7]][:, 0, 0, 0].copy()).float() / 255
     gaps = []
-    for strength in (0.1, 0.5, 1.0):
+    for strength in (0.1, 0.6):
         clips = made({**params, "video": path, "strength": strength}, tmp_path / f"run{strength}")
         gaps.append(float((clips[0] - truth[None, :, None, None]).abs().mean()))
     assert gaps[0] < 0.1
-    assert gaps[0] < gaps[1] < gaps[2]
+    assert gaps[0] < gaps[1] / 2
 
 
 def test_longer_clips_go_over_windows(tmp_path: Path, params: dict[str, Any]) -> None:
@@ -148,7 +148,7 @@ def test_what_does_not_fit_is_one_sentence_and_leaves_nothing(tmp_path: Path, pa
         ({"adapter": "pico-image"}, r"pico-image makes samples of shape \(3, 32, 32\), which are no clips"),
         ({"prior": ["pico-image"]}, r"small makes 4 frames of 16 x 16 px .* and pico-image over 4 frames 4 frames of 32 x 32 px"),
         ({"prior": ["no-such-model"]}, "no-such-model"),
-        ({"prompt": "a green giraffe"}, r"(?s)giraffe.*words.*mug"),
+        ({"prompt": "a blue giraffe"}, "small does not know 'giraffe'; it knows the words: a, blue, mug"),
         ({"prompt": ""}, "--prompt must be text of 1 to 1000 characters"),
         ({"prompt": "  "}, "--prompt: prompt must hold a word"),
         ({"gamma": ["much"]}, r'--gamma: gamma must be a number such as 0.5, "a\.\.b"'),
