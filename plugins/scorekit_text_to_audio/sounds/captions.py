@@ -39,8 +39,8 @@ EFFECTS: dict[str, bool] = {
     "siren": True, "clicks": True, "bubbles": True,
 }  # fmt: skip
 
-# MIDI keys of the notes by the name of their pitch. Four keys between the bands keep the names apart. The key is what is played: the organ's
-# 16-foot pipes sound an octave below it.
+# MIDI keys of the notes by the name of their pitch. Four keys between the bands keep the names apart. The key is what is played: the
+# organ's 16-foot pipes sound an octave below it.
 NOTES: dict[str, range] = {"low": range(43, 53), "middle": range(57, 67), "high": range(71, 81)}
 
 SHARES: dict[str, float] = {"word": 0.52, "instrument": 0.29, "percussion": 0.05, "effect": 0.14}
