@@ -2,24 +2,25 @@
 
 from typing import Any
 
-from scorekit.denoiser import Denoiser
+from scorekit.denoiser import Denoiser, Prompt
 from scorekit.guidance import conjunction
 from scorekit.score import Score
 
 
 def composed(
     model: Denoiser,
-    prompt: str,
+    prompt: Prompt,
     *,
     guidance: float = 4.0,
-    also: str | None = None,
+    also: Prompt = None,
     weight: float = 1.0,
-    avoid: str | None = None,
+    avoid: Prompt = None,
     seconds: float | None = None,
 ) -> Score:
     """null + g (prompt - null) + g w (also - null) - g / 2 (avoid - null): a sound that is likely under both prompts (composable diffusion,
     Liu et al. 2022, arXiv:2206.01714, eq. 11) and unlikely under the third.
 
+    prompts  each a text, or a list of texts, one for each sound
     seconds  what follows them should be silence, for models that are told so (Stable Audio)
 
     Raises ValueError for prompts that the model does not know.
@@ -41,4 +42,4 @@ def _told(model: Denoiser, seconds: float | None) -> Any:
     if between is None or longest is None or seconds is None or seconds >= longest:
         return model.given
     prompts = between(0.0, seconds)
-    return lambda text: model.given(prompts(None if text is None else [text]))
+    return lambda text: model.given(prompts([text] if isinstance(text, str) else text))

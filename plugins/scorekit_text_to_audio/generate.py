@@ -65,6 +65,8 @@ def generate(
     codec = refuse_silent(model)
     rate, hop = codec.sample_rate, codec.samples // model.shape[-1]
     gap = None
+    if recording is None and params.gap is not None:
+        raise ValueError("gap needs audio: the recording in which it is filled in")
     if recording is None:
         asked = codec.seconds if params.seconds is None else params.seconds
         wanted = max(1, round(asked * rate))

@@ -38,7 +38,7 @@ class TextToAudioParams(Params):
         None, description="Seconds of the recording to be filled in, from..to.", examples=["0.3..0.6"]
     )
 
-    guidance: float = Field(4.0, ge=0, le=100, description="Classifier-free guidance; 4 for pico-audio, 7 for others.")
+    guidance: float = Field(2.5, ge=0, le=100, description="Classifier-free guidance; 2.5 for pico-audio, 7 for Stable Audio.")
     steps: int = Field(30, ge=1, le=1000, description="Steps of the sampler.")
     solver: Solver | None = Field(
         None, description="Sampler; default: dpm++2m, in a gap ddpm.", json_schema_extra=ADVANCED
@@ -87,8 +87,6 @@ class TextToAudioParams(Params):
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
-        if self.gap is not None and self.audio is None:
-            raise ValueError("gap needs audio: the recording in which it is filled in")
         if self.audio is not None and self.seconds is not None:
             raise ValueError("seconds cannot be used with audio: the result is as long as the recording")
         return self

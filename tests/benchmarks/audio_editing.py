@@ -1,0 +1,209 @@
+"""Two prompts in one sound, edits that keep the time, gaps that are filled: how well pico-audio does them.
+
+    python tests/benchmarks/audio_editing.py [--count 48] [--report docs]
+
+Composition: pairs of a word or note and a note; a sound of the composed score, of either prompt alone, and the sum of two true recordings;
+whether the recogniser, trained on true mixtures, hears the first, the second, both. Editing: true notes that begin at any time up to a
+quarter of a second, edited to another instrument of their pitch; how far the onset moves, and which instrument is heard. Gaps: .2 s of true
+sounds are taken away and filled; the error of the spectrogram there, beside that of straight lines between the edges. The true sounds are
+those of audio_quality.py. With --report it writes docs/text-to-audio.json and the tables of docs/text-to-audio.md.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import marked
+import numpy as np
+import torch
+from torch import Tensor
+
+from scorekit.denoiser import Denoiser
+from scorekit.sampling import sample
+from scorekit.zoo.proportion import Proportion
+from scorekit_text_to_audio import pico_audio, recogniser
+from scorekit_text_to_audio.composition import composed
+from scorekit_text_to_audio.editing import Gap, at_level
+from scorekit_text_to_audio.generate import generate
+from scorekit_text_to_audio.measures import bridged, gap_error, heard, onset_seconds
+from scorekit_text_to_audio.parameters import TextToAudioParams
+from scorekit_text_to_audio.sounds.captions import INSTRUMENTS, Sound, caption
+from scorekit_text_to_audio.sounds.dataset import SoundSet, build, load
+
+RATE, BATCH = 16000, 24
+STRENGTHS = (0.5, 0.7, 0.85)
+LATEST = 0.25  # seconds by which a note is moved before it is edited
+GAP = (0.25, 0.45)
+FILE = Path("recording.wav")  # the parameters want a name; the wave is given
+
+
+def main() -> None:
+    """See the top of this module."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=48, help="sounds in each row")
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--guidance", type=float, default=2.5)
+    parser.add_argument("--model", type=Path, help="folder of a model; none: the one that ships")
+    parser.add_argument(
+        "--sounds", type=Path, default=Path(".data/pico-audio"), help="where the true sounds are, or are made"
+    )
+    parser.add_argument("--report", type=Path, help="folder of the docs")
+    args = parser.parse_args()
+    torch.set_grad_enabled(False)
+    model, judge = pico_audio.load(args.model), recogniser.load()
+    true = load(build(args.sounds / "judge-unseen", 768, 1, "unseen"))
+    random = np.random.default_rng(5)
+    options = {"steps": args.steps, "guidance": args.guidance}
+    found = {
+        "composition": compositions(model, judge, true, args.count, random, options),
+        "editing": edits(model, judge, true, args.count, random, options),
+        "gaps": gaps(model, true, args.count, random, options),
+    }
+    print(json.dumps(found, indent=1))
+    if args.report:
+        report(args.report, found | {"settings": {"count": args.count, **options}})
+
+
+def compositions(
+    model: Denoiser, judge: Any, true: SoundSet, count: int, random: np.random.Generator, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Pairs, and which of the two is heard."""
+    pairs = []
+    notes = [i for i, sound in enumerate(true.sounds) if sound.name in INSTRUMENTS]
+    while len(pairs) < count:
+        first, second = int(random.integers(len(true))), int(random.choice(notes))
+        if true.sounds[first].name != true.sounds[second].name:
+            pairs.append((first, second))
+    firsts, seconds = ([true.sounds[pair[side]] for pair in pairs] for side in (0, 1))
+    mixture = torch.stack([(floats(true, a) + floats(true, b)) / 2 for a, b in pairs])
+    ways = {
+        "both prompts": spoken(model, firsts, seconds, options),
+        "the first prompt": spoken(model, firsts, None, options),
+        "the second prompt": spoken(model, seconds, None, options),
+        "two true recordings, added": mixture,
+    }
+    rows = {}
+    for name, waves in ways.items():
+        presence = recogniser.listen(judge, waves).presence
+        one, other = (heard(presence, [sound.name for sound in side]) for side in (firsts, seconds))
+        rows[name] = {"first": share(one), "second": share(other), "both": share(one & other)}
+    return rows
+
+
+def spoken(model: Denoiser, sounds: list[Sound], also: list[Sound] | None, options: dict[str, Any]) -> Tensor:
+    """Sounds under one prompt each, or two: (n, 1, samples)."""
+    made = []
+    for at in range(0, len(sounds), BATCH):
+        first = [caption(sound) for sound in sounds[at : at + BATCH]]
+        second = None if also is None else [caption(sound) for sound in also[at : at + BATCH]]
+        score = composed(model, first, guidance=options["guidance"], also=second)
+        x = sample(score, len(first), steps=options["steps"], generator=torch.Generator().manual_seed(at))
+        made += [model.decode(one[None])[0] for one in x]
+    return torch.stack(made)
+
+
+def edits(
+    model: Denoiser, judge: Any, true: SoundSet, count: int, random: np.random.Generator, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Notes that begin late, edited to other instruments."""
+    notes = [i for i, sound in enumerate(true.sounds) if sound.name in INSTRUMENTS]
+    chosen = [int(random.choice(notes)) for _ in range(count)]
+    wanted, recordings = [], []
+    for index in chosen:
+        sound = true.sounds[index]
+        other = str(random.choice([name for name in INSTRUMENTS if name != sound.name]))
+        wanted.append(Sound(other, sound.pitch, None, sound.length))
+        late = int(random.uniform(0, LATEST) * RATE)
+        recordings.append(torch.nn.functional.pad(floats(true, index), (late, 0))[:, : true.waves.shape[1]])
+    rows = {}
+    for strength in (*STRENGTHS, None):
+        waves = []
+        for place, (sound, wave) in enumerate(zip(wanted, recordings, strict=True)):
+            edit = {} if strength is None else {"audio": FILE, "strength": strength}
+            params = TextToAudioParams(prompt=caption(sound), count=1, **edit, **options)
+            generator = torch.Generator().manual_seed(place)
+            waves.append(generate(model, params, None if strength is None else wave, generator).waves[0])
+        off = [
+            abs(onset_seconds(made, RATE) - onset_seconds(wave, RATE)) * 1000
+            for made, wave in zip(waves, recordings, strict=True)
+        ]
+        presence = recogniser.listen(judge, torch.stack(waves)).presence
+        rows["no recording" if strength is None else f"{strength:g}"] = {
+            "onset_ms": {"median": round(float(np.median(off)), 1), "90 %": round(float(np.quantile(off, 0.9)), 1)},
+            "new": share(heard(presence, [sound.name for sound in wanted])),
+            "old": share(heard(presence, [true.sounds[index].name for index in chosen])),
+        }
+    return rows
+
+
+def gaps(
+    model: Denoiser, true: SoundSet, count: int, random: np.random.Generator, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Errors in dB of what is filled in, told its caption; of straight lines between the edges; of silence."""
+    errors: dict[str, list[float]] = {"filled": [], "straight lines": [], "silence": []}
+    hop = model.codec.samples // model.shape[-1]  # type: ignore[union-attr]
+    for place in range(count):
+        index = int(random.integers(len(true)))
+        wave, sound = floats(true, index), true.sounds[index]
+        gap = Gap.of(GAP, RATE, wave.shape[1], wave.shape[1])
+        broken = wave.clone()
+        broken[:, gap.first : gap.last] = 0
+        levelled, gain = at_level(broken, RATE, model.codec.level)  # type: ignore[union-attr]
+        known = gap.known(model.shape[-1], hop)
+        truth, seen = model.encode(gain * wave[None])[0], model.encode(levelled[None])[0]
+        params = TextToAudioParams(prompt=caption(sound), count=1, audio=FILE, gap=f"{GAP[0]}..{GAP[1]}", **options)
+        made = generate(model, params, broken, torch.Generator().manual_seed(place)).waves
+        filled = model.encode(gain * made)[0]
+        for name, x in (
+            ("filled", filled),
+            ("straight lines", bridged(seen, known)),
+            ("silence", torch.full_like(seen, -1.0)),
+        ):
+            errors[name].append(gap_error(x, truth, known))
+    return {
+        name: {"mean": round(float(np.mean(found)), 2), "deviation": round(float(np.std(found) / count**0.5), 2)}
+        for name, found in errors.items()
+    }
+
+
+def floats(data: SoundSet, index: int) -> Tensor:
+    """One sound (1, samples) in [-1, 1]."""
+    return torch.from_numpy(data.waves[index]).float()[None] / 32767
+
+
+def share(yes: Tensor) -> dict[str, Any]:
+    """How many of (n,), with its interval."""
+    return Proportion(int(yes.sum()), len(yes)).record()
+
+
+def report(folder: Path, found: dict[str, Any]) -> None:
+    path, page = folder / "text-to-audio.json", folder / "text-to-audio.md"
+    whole = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(whole | {"composed": found}, indent=1) + "\n")
+
+    def cell(one: dict[str, Any]) -> str:
+        return f"{one['rate']:.2f} ({one['low']:.2f} to {one['high']:.2f})"
+
+    lines = ["| sound of | first heard | second heard | both heard |", "| --- | --- | --- | --- |"]
+    for name, row in found["composition"].items():
+        lines.append(f"| {name} | {cell(row['first'])} | {cell(row['second'])} | {cell(row['both'])} |")
+    marked.fill(page, "composition", "\n".join(lines))
+    lines = [
+        "| strength | onset moves by, median | by, 90 % | new instrument heard | old one heard |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, row in found["editing"].items():
+        off = row["onset_ms"]
+        lines.append(
+            f"| {name} | {off['median']:.0f} ms | {off['90 %']:.0f} ms | {cell(row['new'])} | {cell(row['old'])} |"
+        )
+    marked.fill(page, "editing", "\n".join(lines))
+    lines = ["| in the gap | error of the spectrogram |", "| --- | --- |"]
+    for name, row in found["gaps"].items():
+        lines.append(f"| {name} | {row['mean']:.1f} dB (± {row['deviation']:.1f}) |")
+    marked.fill(page, "gaps", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
