@@ -1,7 +1,7 @@
 """The parameters of VideoAdapter. No torch here: listing them reads this file."""
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -87,13 +87,6 @@ class VideoAdapterParams(Params):
     enlarge: Literal["nearest", "bicubic"] = Field(
         "nearest", description="How small frames are enlarged.", json_schema_extra=ADVANCED
     )
-
-    @field_validator("gamma", mode="before")
-    @classmethod
-    def _as_words(cls, gamma: Any) -> Any:
-        """Numbers may be given as numbers."""
-        words = gamma if isinstance(gamma, list | tuple) else [gamma]
-        return [str(word) if isinstance(word, int | float) and not isinstance(word, bool) else word for word in words]
 
     @field_validator("gamma")
     @classmethod

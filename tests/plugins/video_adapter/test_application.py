@@ -37,7 +37,7 @@ def made(params: dict[str, Any], folder: Path, seed: int = 0) -> Tensor:
 
 
 def test_a_run_writes_a_film_a_strip_a_sweep_and_what_was_composed(tmp_path: Path, params: dict[str, Any]) -> None:
-    clips = made({**params, "sweep": [0.0, 1.0], "count": 2, "gamma": "1..0.5"}, tmp_path / "run")
+    clips = made({**params, "sweep": [0.0, 1.0], "count": 2, "gamma": ["1..0.5"]}, tmp_path / "run")
     assert clips.shape == (2, 3, 4, 16, 16)
     assert clips.min() >= 0
     assert clips.max() <= 1
@@ -63,8 +63,8 @@ def test_gamma_zero_is_the_adapter_and_the_rows_of_a_sweep_are_runs_of_their_own
     tmp_path: Path, params: dict[str, Any]
 ) -> None:
     with_none = made({**params, "prior": [], "gamma": ["0.5"]}, tmp_path / "alone")
-    without = made({**params, "gamma": [0]}, tmp_path / "zero")
-    steered = made({**params, "gamma": [1.0]}, tmp_path / "one")
+    without = made({**params, "gamma": ["0"]}, tmp_path / "zero")
+    steered = made({**params, "gamma": ["1"]}, tmp_path / "one")
     assert torch.equal(with_none, without)
     assert (steered - without).abs().mean() > 0.01
     execute(VideoAdapter, {**params, "gamma": ["0"], "sweep": [1.0]}, tmp_path / "sweep", device="cpu")
@@ -128,7 +128,7 @@ def test_gamma_is_fitted_on_a_folder_of_clips(tmp_path: Path, params: dict[str, 
     for name in ("a.mp4", "b.mp4"):
         write(folder / name, ramp(6, 16, 16), after=LOSSLESS)
     (folder / "captions.csv").write_text("file,caption\na.mp4,a red mug turning\nb.mp4,a blue mug\n")
-    made({**params, "gamma": "fit", "validation": str(folder), "form": "mean"}, tmp_path / "run")
+    made({**params, "gamma": ["fit"], "validation": str(folder), "form": "mean"}, tmp_path / "run")
     record = json.loads((tmp_path / "run" / "composition.json").read_text())
     fitted = record["priors"][0]["gamma"]
     assert fitted["log_snr"] == [-6.0, -4.0, -2.0, 0.0, 2.0, 4.0]
