@@ -25,6 +25,7 @@ class MelCodec:
     """
 
     level = -20.0  # dB of full scale: the root mean square of the loudest 200 ms of the sounds that pico-audio knows
+    decoding = 250  # bytes of memory for a sample of sound while it is decoded, by Griffin and Lim's algorithm; a vocoder takes 50
 
     def __init__(self, vocoder: Vocoder | None, frames: int = 64, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)

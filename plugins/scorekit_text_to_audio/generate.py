@@ -18,7 +18,7 @@ from scorekit_text_to_audio.loudness import faded
 from scorekit_text_to_audio.parameters import TextToAudioParams, parse_gap
 
 AT_ONCE = 8  # sounds sampled in one batch
-DECODING = 1500  # bytes that a sample of sound takes while it is decoded, at the worst of what was measured
+DECODING = 1500  # bytes for a sample of sound while it is decoded, where a codec does not say: Stable Audio's 128 channels
 RESAMPLE = 2  # passes of RePaint in a gap
 
 Report = Callable[[int, int, Tensor], None]
@@ -142,9 +142,10 @@ def _refuse_long(samples: int, count: int, codec: Any) -> None:
 
     channels, free = channels_of(codec), int(psutil.virtual_memory().available)
     # One sound is decoded at a time; all of them, and twice what the sampler keeps of each, stay.
-    need = samples * channels * (DECODING + 16 * count)
+    each = channels * (getattr(codec, "decoding", DECODING) + 16 * count)
+    need = samples * each
     if need > free:
-        most = free / (channels * (DECODING + 16 * count)) / codec.sample_rate
+        most = free / each / codec.sample_rate
         raise ValueError(
             f"seconds: {samples / codec.sample_rate:.0f} s of sound need about {need / 1e9:.1f} GB of memory, of which {free / 1e9:.1f} GB "
             f"are free; at most {most:.0f} s would fit"

@@ -38,7 +38,9 @@ class TextToAudioParams(Params):
         None, description="Seconds of the recording to be filled in, from..to.", examples=["0.3..0.6"]
     )
 
-    guidance: float = Field(2.5, ge=0, le=100, description="Classifier-free guidance; 2.5 for pico-audio, 7 for Stable Audio.")
+    guidance: float = Field(
+        2.5, ge=0, le=100, description="Classifier-free guidance; 2.5 for pico-audio, 7 for Stable Audio."
+    )
     steps: int = Field(30, ge=1, le=1000, description="Steps of the sampler.")
     solver: Solver | None = Field(
         None, description="Sampler; default: dpm++2m, in a gap ddpm.", json_schema_extra=ADVANCED
