@@ -58,6 +58,11 @@ bench: $(STAMP)
 	$(BIN)/python tests/benchmarks/correspondence.py
 	$(BIN)/python tests/benchmarks/segmentation.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/probing.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/composition.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/video_adapter.py --out runs/bench-video
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/audio.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/audio_quality.py --out runs/bench-audio
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/audio_editing.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/plugins.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/studio_load.py --minutes 5
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/studio_browser.py
