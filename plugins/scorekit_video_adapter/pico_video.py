@@ -1,7 +1,7 @@
 """pico-video: small text-to-video models of clips of 8 frames of 32 px, their recipe and their folders.
 
-One prior, begun from pico-image's weights, and small models of a tenth of its size, from nothing. All are v-prediction on a cosine schedule
-with zero terminal SNR (Lin et al. 2023), with words as tokens, as pico-image is.
+One prior, and small models of a tenth of its size. All predict x0 of blocks of 4 x 4 pixels, on a cosine schedule with zero terminal SNR
+(Lin et al. 2023), with words as tokens, as pico-image has them. A model may also begin with pico-image's layers (`of_image`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -43,38 +43,46 @@ class Recipe:
     channels  of the network's levels. groups: of its normalisations
     text      width of the text encoder and of the cross-attention
     words     that captions may have; each is a token
-    image     begin with pico-image's layers, whose sizes channels and text must then be
+    image     begin with pico-image's layers, whose sizes patch, channels and text must then be: see `of_image`
+    prediction  of the network. x0 where a block of pixels holds more numbers than there are channels: noise, which v holds, does not go
+              through fewer; and its loss minds what a clip shows and how it moves more than its grain
     drop      share of captions of which nothing is left but the background, for classifier-free guidance
     batch     clips per step
     """
 
     frames: int = 8
     size: int = 32
-    patch: int = 2
-    channels: tuple[int, ...] = (64, 96, 128)
+    patch: int = 4
+    channels: tuple[int, ...] = (96, 128)
     groups: int = 16
     text: int = 128
     words: tuple[str, ...] = VOCABULARY
-    image: bool = True
+    image: bool = False
+    prediction: Literal["v", "x0"] = "x0"
     drop: float = 0.1
-    batch: int = 4
+    batch: int = 8
     steps: int = 3000
-    lr: float = 5e-4
+    lr: float = 1e-3
     warmup: int = 100
-    ema: float = 0.998
+    ema: float = 0.997
     cooldown: int = 400
     precision: str = "no"
     seed: int = 0
 
 
+def of_image(recipe: Recipe) -> Recipe:
+    """The recipe for a model that begins with pico-image's layers, at three times the time a clip."""
+    return replace(recipe, image=True, prediction="v", patch=2, channels=(64, 96, 128), groups=16, text=128)
+
+
 def small(recipe: Recipe, tiny: bool = False) -> Recipe:
-    """The recipe for a small model of a domain: a tenth of the prior's size from nothing, at half its resolution; tiny: half of that."""
+    """The recipe for a small model of a domain: a tenth of the prior's size; tiny: half of that."""
     size: dict[str, Any] = {"channels": (16, 24), "text": 32} if tiny else {"channels": (32, 40), "text": 48}
-    return replace(recipe, image=False, patch=4, groups=8, ema=0.995, **size)
+    return replace(recipe, groups=8, ema=0.995, **size)
 
 
 class PicoVideo(nn.Module):
-    """Network and text encoder in one module, as they are trained: forward(x, timestep, tokens) -> v, x (B, 3, T, H, W)."""
+    """Network and text encoder in one module, as they are trained: forward(x, timestep, tokens) -> like x (B, 3, T, H, W)."""
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
@@ -144,7 +152,7 @@ def train_pico_video(
 
     def loss(network: nn.Module, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         x0, tokens = batch
-        return denoising_loss(network, schedule, "v", x0, {"tokens": tokens}, generator)
+        return denoising_loss(network, schedule, recipe.prediction, x0, {"tokens": tokens}, generator)
 
     trained = train(model, loss, batches, Settings.of(recipe), folder, report, cpu=cpu)
     assert isinstance(trained, PicoVideo)
@@ -228,7 +236,7 @@ def as_denoiser(
     return Denoiser(
         freeze(model.network, device, dtype),
         VP.cosine().zero_terminal_snr(),
-        "v",
+        recipe.prediction,
         codec.shape,
         prompts=Prompts(encode, vocabulary=recipe.words, model=name),
         codec=codec,

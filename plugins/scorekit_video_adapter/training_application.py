@@ -48,9 +48,14 @@ class TrainPicoVideo(Application):
         )
         clips: int = Field(480, ge=1, description="sketches that the small model of sketches is trained on")
         steps: int = Field(3000, ge=1, description="optimiser steps")
-        batch: int = Field(4, ge=1, le=4096, description="clips per step")
+        image: bool = Field(
+            False,
+            description="begin the prior with pico-image's layers: slower by three times",
+            json_schema_extra=ADVANCED,
+        )
+        batch: int = Field(8, ge=1, le=4096, description="clips per step")
         lr: float = Field(
-            5e-4, gt=0, le=0.1, description="learning rate before the cooldown; 2e-3 suits the small models"
+            1e-3, gt=0, le=0.1, description="learning rate before the cooldown; 2e-3 suits the small models"
         )
         cooldown: int = Field(
             400, ge=0, description="last steps, over which the learning rate falls to 0", json_schema_extra=ADVANCED
@@ -60,7 +65,7 @@ class TrainPicoVideo(Application):
         """Render what is missing, train, and write the model's folder. Raises ParameterError where the robot's simulator is absent."""
         from scorekit_video_adapter import domains, robots
         from scorekit_video_adapter.clip_sets import Broad
-        from scorekit_video_adapter.pico_video import export, small, train_pico_video
+        from scorekit_video_adapter.pico_video import export, train_pico_video
 
         folder = params.data or ctx.folder / "data"
         if params.domain == "robot" or (params.domain == "prior" and params.episodes):
@@ -76,9 +81,7 @@ class TrainPicoVideo(Application):
             if params.episodes:
                 films = robots.load(robots.build(folder / "robot-broad", params.episodes, ROBOT_SEED, "broad"))
             data = Broad(self._stage(params, ctx, folder), films)
-        recipe = (
-            _recipe(params, ctx.seed) if params.domain == "prior" else small(_recipe(params, ctx.seed), params.tiny)
-        )
+        recipe = _recipe(params, ctx.seed)
         model = train_pico_video(
             recipe,
             data,
@@ -113,6 +116,9 @@ class TrainPicoVideo(Application):
 
 
 def _recipe(params: Any, seed: int) -> Recipe:
-    from scorekit_video_adapter.pico_video import Recipe
+    from scorekit_video_adapter.pico_video import Recipe, of_image, small
 
-    return Recipe(batch=params.batch, steps=params.steps, lr=params.lr, cooldown=params.cooldown, seed=seed)
+    recipe = Recipe(batch=params.batch, steps=params.steps, lr=params.lr, cooldown=params.cooldown, seed=seed)
+    if params.domain != "prior":
+        return small(recipe, params.tiny)
+    return of_image(recipe) if params.image else recipe

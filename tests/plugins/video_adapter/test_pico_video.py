@@ -10,7 +10,16 @@ import torch
 import scorekit
 from scorekit_video_adapter.clip_sets import ClipSet
 from scorekit_video_adapter.inflate import TemporalLayer, moments
-from scorekit_video_adapter.pico_video import ClipCodec, PicoVideo, Recipe, as_denoiser, export, load, train_pico_video
+from scorekit_video_adapter.pico_video import (
+    ClipCodec,
+    PicoVideo,
+    Recipe,
+    as_denoiser,
+    export,
+    load,
+    of_image,
+    train_pico_video,
+)
 
 TINY = Recipe(
     frames=4, size=16, patch=4, channels=(8, 16), groups=4, text=16, image=False, batch=4, steps=40, cooldown=10, lr=8e-3,
@@ -33,7 +42,7 @@ def silent(step: int, total: int, metrics: dict[str, float]) -> None:
 
 
 def test_it_begins_as_the_image_network_frame_by_frame() -> None:
-    recipe = Recipe()
+    recipe = of_image(Recipe())
     model = PicoVideo(recipe).eval()
     model.begin_with_image(recipe.words)
     image = scorekit.load("pico-image")
