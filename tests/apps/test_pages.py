@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from studio_jobs import ended as ended_within
@@ -253,9 +254,15 @@ def _row(reason: str) -> Row:
 
 def test_advice_on_a_broken_plugin() -> None:
     assert broken.advice(_row('it needs mujoco; install by: pip install "scorekit[diffusion-policy]"')) == (
-        'pip install "scorekit[diffusion-policy]"'
+        "Install what it lacks, on the machine of the studio:",
+        'pip install "scorekit[diffusion-policy]"',
     )
-    assert broken.advice(_row("ImportError: no module")) == ""
+    said, command = broken.advice(_row("No module named 'x'; if that is a package, install it by: pip install x"))
+    assert "If that is a package" in said
+    assert command == "pip install x"
+    said, command = broken.advice(_row("ImportError: no module"))
+    assert "own code, in bad_plugin" in said
+    assert command == "pip install --upgrade bad-plugin"
 
 
 def test_settings_come_from_a_file_the_environment_and_the_command_line(tmp_path: Path) -> None:
@@ -366,3 +373,25 @@ def test_the_command_line_starts_the_studio_or_says_what_it_lacks(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "streamlit" else found(name))
     assert cli.main(["app"]) == 1
     assert 'pip install "scorekit[studio]"' in capsys.readouterr().err
+
+
+def test_the_example_is_small_and_the_usual_values_are_a_press_away(
+    studio: Studio, plugin: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugin.Steps, "demo", {"steps": 2})
+    test = page(_bench, studio).run()
+    next(b for b in test.button if b.label == "Try it").click().run()
+    assert not test.exception
+    job = ended(studio, test.query_params["run"][0])
+    assert (job.parameters["steps"], job.state) == (2, "done")
+    test.run()
+    steps = next(n for n in test.number_input if n.label == "Steps")
+    assert steps.value == 2
+    assert "The example is small" in texts(test)
+    next(b for b in test.button if b.label == "Fill in the usual values").click().run()
+    assert not test.exception
+    assert next(n for n in test.number_input if n.label == "Steps").value == 5
+    assert "The example is small" not in texts(test)
+    monkeypatch.setattr(plugin.Steps, "demo", None)
+    test = page(_bench, studio).run()
+    assert not any(b.label == "Try it" for b in test.button)

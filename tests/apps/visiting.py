@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chromium import PATIENCE
+from chromium import PATIENCE, expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -89,14 +89,12 @@ def try_example(page: "Page", url: str, name: str) -> None:
 
 def finished(page: "Page", state: str = "done") -> None:
     """Wait for the end of the run in the address; what is drawn of one before does not count."""
-    ending = "Download all" if state == "done" else "Take it up again"
-    page.locator(f".st-key-result-{job_of(page)}").get_by_role("button", name=ending).wait_for()
-    badge(page, state)
-
-
-def badge(page: "Page", state: str) -> None:
-    """Wait until the run's badge says `state`; an icon stands before the word."""
-    page.get_by_test_id("stMain").get_by_text(re.compile(rf"\b{state}$")).first.wait_for()
+    result = page.locator(f".st-key-result-{job_of(page)}")
+    result.get_by_role("button", name="Download all").wait_for()
+    # All of it is drawn from one look at the run: what does not say so soon ended in another way, which is then told.
+    expect(result.get_by_text(re.compile(rf"\b{state}$")).first).to_be_visible(
+        timeout=20_000
+    )  # an icon stands before the word
 
 
 def download(page: "Page", name: str | re.Pattern[str], folder: Path) -> Path:
@@ -111,6 +109,33 @@ def download_file(page: "Page", name: str, folder: Path) -> Path:
     """One file of a finished run."""
     page.get_by_text(re.compile(r"^Files \(")).click()
     return download(page, re.compile(re.escape(name)), folder)
+
+
+# Texts of what can be pressed or filled, without its icons, of which nothing is left. Not asked: the hidden field behind Streamlit's
+# upload button, and its own buttons that fold the sidebar.
+NAMELESS = """() => [...document.querySelectorAll("button, a[href], input, textarea, [role=button], [role=combobox]")].filter((found) => {
+  const box = found.getBoundingClientRect();
+  if (!box.width || !box.height || found.matches("[type=file], [kind=headerNoPadding]")) return false;
+  const rest = found.cloneNode(true);
+  rest.querySelectorAll("[data-testid=stIconMaterial], svg").forEach((icon) => icon.remove());
+  const said = (found.getAttribute("aria-labelledby") || "").split(" ").map((id) => document.getElementById(id)?.textContent);
+  const labels = [...(found.labels || [])].map((label) => label.textContent);
+  return ![...said, ...labels, found.ariaLabel, found.title, rest.textContent].join("").trim();
+}).map((found) => found.outerHTML.slice(0, 300))"""
+
+
+def named(page: "Page") -> None:
+    """Wait until everything that can be pressed or filled has a name for those who hear the page."""
+    nameless: list[str] = []
+
+    def all_named() -> bool:
+        nameless[:] = page.evaluate(NAMELESS)
+        return not nameless
+
+    try:
+        until(page, all_named, f"everything on {page.url} has a name")
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {nameless}") from None
 
 
 def fits(page: "Page") -> None:

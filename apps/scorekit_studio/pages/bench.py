@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from scorekit.host.models import listing
-from scorekit.host.options import options
+from scorekit.host.options import options, validate
 from scorekit.host.plugin import Application
 from scorekit.host.registry import Row
 from scorekit_studio import estimate, forms
@@ -27,11 +27,12 @@ def draw(row: Row) -> None:
     with st.container(key="bench-run" if job else "bench-new"):
         left, right = st.columns([5, 8], gap="medium")
         with left:
+            _small(app, scope)
             _form(app, scope)
         with right:
             session.show_complaint()
             if job is None:
-                _about(app)
+                _about(app, desk)
             else:
                 show(job)
 
@@ -81,13 +82,44 @@ def _asked_for(desk: Desk, app: type[Application]) -> Job | None:
 
 def _scope(app: type[Application], job: Job | None) -> str:
     """The prefix of the form's keys. A run that was not sent from this form fills it anew."""
-    state: dict[str, Any] = st.session_state.setdefault(_state(app), {"turn": 0, "run": None, "draft": {}})
+    state: dict[str, Any] = st.session_state.setdefault(
+        _state(app), {"turn": 0, "run": None, "draft": {}, "small": False}
+    )
     if job is not None and state["run"] != job.id:
         state["run"], state["turn"] = job.id, state["turn"] + 1
         known = options(app.Params)
         state["draft"] = {k: v for k, v in job.parameters.items() if k in known}
         state["draft"] |= {" seed": job.seed, " model": job.model, " device": job.device}
+        state["small"] = _is_example(app, job)
     return f"{app.kind}-{app.name}-{state['turn']}"
+
+
+def _is_example(app: type[Application], job: Job) -> bool:
+    """Whether a run has the small values of the example, which are not what one would work with."""
+    if not app.demo:
+        return False
+    small = validate(app.Params, dict(app.demo)).model_dump(mode="json")
+    return all(job.parameters.get(name) == small[name] for name in app.demo)
+
+
+def _small(app: type[Application], scope: str) -> None:
+    """Above a form that is filled with the example's values: the way to those one would work with."""
+    state: dict[str, Any] = st.session_state[_state(app)]
+    if not state["small"]:
+        return
+
+    def usual() -> None:
+        state["draft"], state["turn"], state["small"] = {}, state["turn"] + 1, False
+
+    with st.container(horizontal=True, vertical_alignment="center", key="small"):
+        st.caption("The example is small, to take seconds. A run for its result takes longer.")
+        st.button(
+            "Fill in the usual values",
+            key=f"{scope}--usual",
+            icon=":material/restart_alt:",
+            type="tertiary",
+            on_click=usual,
+        )
 
 
 def _state(app: type[Application]) -> str:
@@ -113,7 +145,7 @@ def _form(app: type[Application], scope: str) -> None:
 
                 def submit() -> None:
                     job_id = desk.submit(app, values, **chosen)
-                    state["run"] = job_id  # the form that made it stays as it is
+                    state["run"], state["small"] = job_id, False  # the form that made it stays as it is
                     st.query_params["run"] = job_id
 
                 session.attempt(submit)
@@ -136,7 +168,9 @@ def _settings(app: type[Application], desk: Desk, scope: str, draft: dict[str, A
         seed = st.number_input(
             "Seed", 0, MOST_SEED, value=None, step=1, key=key, help="The same seed gives the same result."
         )
-        st.button("", key=f"{scope}--roll", icon=":material/casino:", help="Another seed", on_click=roll)
+        st.button(
+            "Another seed", key=f"{scope}--roll-icon-only", icon=":material/casino:", help="Another seed", on_click=roll
+        )
     chosen: dict[str, Any] = {"seed": int(seed or 0), "model": None, "device": "auto"}
     with st.expander("Model and device", icon=":material/memory:", key=f"{app.kind}-{app.name}--where"):
         if app.default_model is not None:
@@ -202,15 +236,23 @@ def needed(need: estimate.Estimate) -> str:
     return "Takes " + " and ".join(parts) + "." + known
 
 
-def _about(app: type[Application]) -> None:
-    """Beside an empty form: what comes out, and from where the method is."""
+def _about(app: type[Application], desk: Desk) -> None:
+    """Beside an empty form: what comes out, from where the method is, and an example."""
     with st.container(border=True, key="about"):
         look.example(app, "card")
         if app.artifacts:
             st.markdown("**Makes** " + ", ".join(f"`{pattern}`" for pattern in app.artifacts))
         if app.reference:
             st.markdown(f"**After** {words.plain(app.reference)}")
-        st.caption("Change what you like on the form, or press Run as it is. Ctrl+Enter runs it, too.")
+        if app.demo is not None and st.button("Try it", key="try", icon=":material/play_arrow:"):
+
+            def submit() -> None:
+                st.query_params["run"] = desk.submit(app, app.demo)
+
+            session.attempt(submit)
+            st.rerun()
+        small = "" if app.demo is None else "Try it runs a small example, which takes seconds. "
+        st.caption(f"{small}Change what you like on the form, or press Run as it is. Ctrl+Enter runs it, too.")
 
 
 def _sweep(

@@ -71,7 +71,7 @@ def _nothing(filtered: bool, binned: bool) -> None:
     else:
         look.empty(
             "Nothing made yet",
-            "Your runs will be here, with their pictures. Begin with an example: it takes a minute or two.",
+            "Your runs will be here, with their pictures. Begin with an example: it takes seconds.",
         )
 
 
@@ -91,11 +91,12 @@ def _card(desk: Desk, job: Job) -> None:
                 return
             if job.state == "done":
                 st.button(
-                    "", key=f"compare-{job.id}", icon=":material/compare:", type="tertiary", on_click=_choose, args=(job.id,),
+                    "Choose for a comparison", key=f"compare-{job.id}-icon-only", icon=":material/compare:", type="tertiary",
+                    on_click=_choose, args=(job.id,),
                     help="Choose it for a comparison", disabled=job.id in st.session_state.get("to compare", []),
                 )  # fmt: skip
             if job.state in ENDED and st.button(
-                "", key=f"delete-{job.id}", icon=":material/delete:", type="tertiary", help="Delete"
+                "Delete", key=f"delete-{job.id}-icon-only", icon=":material/delete:", type="tertiary", help="Delete"
             ):
                 result.delete(desk, job)
             if job.sweep:
@@ -143,7 +144,9 @@ def _undo(desk: Desk) -> None:
             st.session_state.pop("undo")
             session.attempt(lambda: desk.restore(job_id))
             st.rerun()
-        if st.button("", key="undo-forget", icon=":material/close:", type="tertiary", help="Leave it there"):
+        if st.button(
+            "Leave it there", key="undo-icon-only", icon=":material/close:", type="tertiary", help="Leave it there"
+        ):
             st.session_state.pop("undo")
             st.rerun()
 

@@ -12,7 +12,7 @@ COLUMNS = 3
 def draw() -> None:
     look.heading(
         "What will you make?",
-        "Pick an application and watch it work; every one of them has an example that runs as it is.",
+        "Pick an application and watch it work: Try it runs a small example, which takes seconds.",
     )
     session.show_complaint()
     registry = session.registry()
@@ -41,10 +41,10 @@ def _cards(apps: list[type[Application]]) -> None:
                 st.subheader(words.plain(app.title), anchor=False)
                 st.html(f'<div class="sk-summary">{_escaped(app.summary)}</div>')
                 with st.container(horizontal=True):
-                    if app.kind == "application":
+                    if app.kind == "application" and app.demo is not None:
                         st.button(
                             "Try it", key=f"try-{app.name}", type="primary", icon=":material/play_arrow:",
-                            on_click=_try, args=(app,), help=f"Run the example of {words.plain(app.title)}",
+                            on_click=_try, args=(app,), help=f"Run a small example of {words.plain(app.title)}",
                         )  # fmt: skip
                     page = session.page(f"{app.kind}:{app.name}")
                     if page and st.button("Open", key=f"open-{app.kind}-{app.name}", icon=":material/tune:"):
@@ -74,7 +74,7 @@ def _try(app: type[Application]) -> None:
     """Submit the example, and go to its run when the script comes to it: a callback cannot change the page."""
 
     def submit() -> None:
-        st.session_state["tried"] = session.desk().submit(app)
+        st.session_state["tried"] = session.desk().submit(app, app.demo)
 
     session.attempt(submit)
 

@@ -11,7 +11,20 @@ from typing import Any
 
 import pytest
 from chromium import expect
-from visiting import download, download_file, finished, fits, job_of, navigate, put, run, settle, try_example, visit
+from visiting import (
+    download,
+    download_file,
+    finished,
+    fits,
+    job_of,
+    named,
+    navigate,
+    put,
+    run,
+    settle,
+    try_example,
+    visit,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -115,12 +128,18 @@ def test_a_strangers_plugin_appears_and_a_broken_one_says_why(server: Any, watch
     page.get_by_role("button", name="Look again").wait_for()
 
 
-def test_a_phone_shows_every_page_without_scrolling_sideways(server: Any, watch: Any) -> None:
+def test_a_phone_shows_every_page_without_scrolling_sideways_and_names_what_can_be_pressed(
+    server: Any, watch: Any
+) -> None:
     page = watch(server, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True).page()
-    for path in ("", "text-to-svg", "gallery", "queue", "compare", "sweep"):
+    visit(page, f"{server.url}/steps", "Steps")
+    job_id = run(page)
+    finished(page)
+    for path in ("", "text-to-svg", "gallery", "queue", "compare", "sweep", f"?run={job_id}"):
         visit(page, f"{server.url}/{path}")
         fits(page)
         expect(page.locator("img:not([alt])"), path).to_have_count(0)
+        named(page)
 
 
 def test_the_keyboard_alone_is_enough(server: Any, watch: Any) -> None:
