@@ -18,7 +18,7 @@ from scorekit_text_to_audio.loudness import faded
 from scorekit_text_to_audio.parameters import TextToAudioParams, parse_gap
 
 AT_ONCE = 8  # sounds sampled in one batch
-DECODING = 1500  # bytes for a sample of sound while it is decoded, where a codec does not say: Stable Audio's 128 channels
+DECODING = 1500  # bytes for a sample of sound while it is decoded, where a codec does not say: Stable Audio's
 RESAMPLE = 2  # passes of RePaint in a gap
 
 Report = Callable[[int, int, Tensor], None]
@@ -91,9 +91,9 @@ def generate(
     gain = 1.0
     if recording is not None:
         part = recording if gap is None else recording[:, gap.begin : gap.end]
-        levelled, gain = at_level(part.to(model.device), rate, getattr(codec, "level", None))
+        levelled, gain = at_level(part.cpu(), rate, getattr(codec, "level", None))
         with torch.no_grad():
-            x0 = longer.encode(levelled[None])
+            x0 = longer.encode(levelled[None].to(model.device))
         if gap is None:
             options["start"] = params.strength
         else:
