@@ -31,7 +31,7 @@ class VideoAdapter(Application):
     artifacts: ClassVar[tuple[str, ...]] = (
         "video.mp4", "filmstrip.png", "sweep.png", "clips.safetensors", "composition.json",
     )  # fmt: skip
-    demo = {"sweep": [0.0, 0.5, 2.0], "steps": 16}
+    demo = {"sweep": [0.0, 0.5, 1.0], "steps": 18}
 
     class Params(VideoAdapterParams):
         """See parameters.py."""
@@ -45,7 +45,7 @@ class VideoAdapter(Application):
 
         from scorekit.loop import Step
         from scorekit_video_adapter.filmstrip import film, grid
-        from scorekit_video_adapter.generate import Settings, generate
+        from scorekit_video_adapter.generate import Settings, generate, least_steps
 
         try:
             small, priors = _models(params, ctx)
@@ -54,6 +54,11 @@ class VideoAdapter(Application):
             jobs = _jobs(params, small, priors)
         except ValueError as error:
             raise ParameterError(str(error)) from error
+        for job in jobs:
+            if params.steps < (least := least_steps(job.weight, small.schedule)):
+                ctx.log(
+                    f"{job.label}: weights that sum to {job.weight:g} ask for {least} steps; with {params.steps} noise may stay"
+                )
         done: list[Tensor] = (ctx.restore() or {}).get("done", [])
         for index in range(len(done), len(jobs)):
             job = jobs[index]
@@ -161,11 +166,16 @@ def _material(params: VideoAdapterParams, small: Denoiser, ctx: RunContext) -> t
 
 @dataclass(frozen=True)
 class Job:
-    """Clips to be sampled: how a picture calls them, and whether the weights of their score sum to something else than one."""
+    """Clips to be sampled.
+
+    label    how a picture calls them
+    product  whether the weights of their score do not sum to one;  weight  to what they sum at most
+    """
 
     label: str
     score: Score
     product: bool
+    weight: float = 1.0
     count: int = 1
 
 
@@ -173,11 +183,13 @@ def _jobs(params: VideoAdapterParams, small: Denoiser, priors: list[Prior]) -> l
     """The wanted clips first, then those of the sweep."""
     from scorekit.guidance import cfg
     from scorekit_video_adapter.composition import compose
+    from scorekit_video_adapter.gamma import Curve
 
     def job(label: str, chosen: list[Prior], count: int = 1) -> Job:
         score = compose(small, params.prompt, chosen, alpha=params.alpha, form=params.form)
-        steered = params.alpha > 0 and any(prior.gamma != 0 for prior in chosen)
-        return Job(label, score, params.form == "paper" and steered, count)
+        strongest = [max(g.value) if isinstance(g := prior.gamma, Curve) else g for prior in chosen]
+        weight = 1 + params.alpha * sum(strongest) if params.form == "paper" else 1.0
+        return Job(label, score, weight != 1, weight, count)
 
     strengths = spelled([prior.gamma for prior in priors])
     steering = ", ".join(prior.model.name for prior in priors)

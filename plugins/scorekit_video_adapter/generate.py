@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from scorekit.schedule import Schedule
 from scorekit.score import Score
 
 LEAST_DATA = 0.05  # of alpha / sigma where a sum whose weights are not one may begin
+LAST_NOISE = 0.002  # sigma / alpha at the last level above 0 of the spacing "log-snr"
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Settings:
     """How clips are sampled.
 
     product         the weights of the score do not sum to one (form "paper"). Its x0 is then unknown where x is noise alone, and sampling
-                    begins a little below that
+                    begins a little below that; and a step overshoots by as much more as it goes further, so every step takes away the same
+                    share of the noise, down to none that is seen
     clip            keep x0 within [-1, 1], where pixels are; latents are never clipped
     langevin, size  Langevin steps at every level, and eta / sigma^2 of each (`scorekit.langevin`)
     resample        times that each step is repeated, noised back in between, so that frames come to fit a frame that is known
@@ -72,6 +75,7 @@ def generate(
         count,
         steps=settings.steps,
         solver=settings.solver,
+        spacing="log-snr" if settings.product and noise_of(score.schedule, start) > 10 * LAST_NOISE else None,
         start=start,
         x0=x0,
         mask=mask,
@@ -87,6 +91,23 @@ def first_level(schedule: Schedule) -> float:
     """The noisiest t at which x holds some data: alpha at least .05 sigma. 1 for schedules that end above that."""
     ratio = torch.tensor(LEAST_DATA, dtype=torch.float64)
     return float(schedule.at_log_snr(2 * ratio.log())) if schedule.alpha(1.0) < ratio * schedule.sigma(1.0) else 1.0
+
+
+def noise_of(schedule: Schedule, t: float) -> float:
+    """sigma / alpha at t."""
+    return math.exp(-float(schedule.log_snr(t)) / 2)
+
+
+def least_steps(weight: float, schedule: Schedule) -> int:
+    """Steps of which each leaves a sum, whose weights sum to `weight`, no noisier for its level than it was.
+
+    A step of DDPM from the noise n to r n multiplies the noise in x by 1 - weight (1 - r^2), drawn noise apart, which must not be below
+    -r: so weight (1 - r) is at most 1.
+    """
+    if weight <= 1:
+        return 1
+    fall = math.log(noise_of(schedule, first_level(schedule)) / LAST_NOISE)
+    return math.ceil(fall / -math.log(1 - 1 / weight)) + 1
 
 
 def in_pixels(model: Denoiser) -> bool:

@@ -31,13 +31,13 @@ class VideoAdapterParams(Params):
         description='Strength of each prior, one for all or one each: a number, "a..b" over log-SNR from noise to data, or fit.',
         examples=[["0.5"], ["1..0"]],
     )
-    alpha: float = Field(3.0, ge=0, le=100, description="Guidance scale; 1: the models as they are under the prompt.")
+    alpha: float = Field(2.0, ge=0, le=100, description="Guidance scale; 1: the models as they are under the prompt.")
     form: Literal["paper", "mean", "contrast"] = Field(
         "paper",
         description="small + gamma prior as published; their mean; or small + gamma (prior with prompt - prior without).",
     )
     sweep: list[float] = Field(
-        [0.0, 0.25, 0.5, 1.0, 2.0],
+        [0.0, 0.25, 0.5, 1.0],
         max_length=16,
         description="Values of gamma of which sweep.png shows a clip each, and the prior alone; [] for none.",
     )
@@ -60,7 +60,9 @@ class VideoAdapterParams(Params):
     validation: Path | None = Field(
         None, description="Folder of clips with captions.csv on which gamma is fitted.", json_schema_extra=ADVANCED
     )
-    steps: int = Field(30, ge=1, le=1000, description="Steps of the solver.")
+    steps: int = Field(
+        24, ge=1, le=1000, description="Steps of the solver; strong priors ask for more, and the run says so."
+    )
     solver: SOLVERS = Field(
         "ddpm", description="The form paper asks for one that draws noise: the first three.", json_schema_extra=ADVANCED
     )
