@@ -1,7 +1,8 @@
 """Sounds as pictures: waveforms, spectrograms, and what a sampler's x looks like on the way."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -19,12 +20,12 @@ def waveforms(waves: Sequence[Tensor], rate: int, titles: Sequence[str]) -> byte
     waves = [wave.detach().cpu().float() for wave in waves[:MOST_ROWS]]
     peak = max(1e-3, *(float(wave.abs().max()) for wave in waves))
 
-    def draw(axes: object, wave: Tensor) -> None:
+    def draw(axes: Any, wave: Tensor) -> None:
         low, high = envelope(wave)
         times = np.linspace(0, wave.shape[1] / rate, len(low))
-        axes.fill_between(times, low, high, color=INK, linewidth=0.6)  # type: ignore[attr-defined]
-        axes.set_ylim(-1.05 * peak, 1.05 * peak)  # type: ignore[attr-defined]
-        axes.set_xlim(0, wave.shape[1] / rate)  # type: ignore[attr-defined]
+        axes.fill_between(times, low, high, color=INK, linewidth=0.6)
+        axes.set_ylim(-1.05 * peak, 1.05 * peak)
+        axes.set_xlim(0, wave.shape[1] / rate)
 
     return _figure(waves, titles, draw, "amplitude", 1.5)
 
@@ -32,11 +33,11 @@ def waveforms(waves: Sequence[Tensor], rate: int, titles: Sequence[str]) -> byte
 def spectrograms(waves: Sequence[Tensor], rate: int, titles: Sequence[str]) -> bytes:
     """A PNG with the power spectrogram of each of the first sounds (C, n), in dB below its loudest place."""
 
-    def draw(axes: object, wave: Tensor) -> None:
+    def draw(axes: Any, wave: Tensor) -> None:
         picture = decibels(wave)
         extent = (0, wave.shape[1] / rate, 0, rate / 2000)
-        axes.imshow(picture.numpy(), origin="lower", aspect="auto", cmap="magma", vmin=-DECIBELS, vmax=0, extent=extent)  # type: ignore[attr-defined]
-        axes.set_ylim(0, min(rate / 2000, 8))  # type: ignore[attr-defined]
+        axes.imshow(picture.numpy(), origin="lower", aspect="auto", cmap="magma", vmin=-DECIBELS, vmax=0, extent=extent)
+        axes.set_ylim(0, min(rate / 2000, 8))
 
     return _figure(waves[:MOST_ROWS], titles, draw, "kHz", 2.2)
 
@@ -76,7 +77,9 @@ def coloured(grey: np.ndarray) -> np.ndarray:
     return np.asarray(table[grey])
 
 
-def _figure(waves: Sequence[Tensor], titles: Sequence[str], draw: object, label: str, height: float) -> bytes:
+def _figure(
+    waves: Sequence[Tensor], titles: Sequence[str], draw: Callable[[Any, Tensor], None], label: str, height: float
+) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -84,7 +87,7 @@ def _figure(waves: Sequence[Tensor], titles: Sequence[str], draw: object, label:
     FigureCanvasAgg(figure)
     rows = figure.subplots(len(waves), 1, squeeze=False)[:, 0]
     for axes, wave, title in zip(rows, waves, titles, strict=False):
-        draw(axes, wave)  # type: ignore[operator]
+        draw(axes, wave)
         axes.set_title(title, fontsize=9, loc="left", color=GREY)
         axes.set_ylabel(label, fontsize=8)
         axes.tick_params(labelsize=8)

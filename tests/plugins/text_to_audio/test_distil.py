@@ -35,7 +35,8 @@ def cents(found: float, true: float) -> float:
     return abs(1200 * math.log2(found / true))
 
 
-@pytest.mark.parametrize("prompt", ["a low pluck", pytest.param("a high tone", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("prompt", ["a low pluck", "a high tone"])
 def test_pitch_and_envelope_are_recovered_from_a_sample(exact: Any, prompt: str) -> None:
     truth = exact_sounds.PATCHES[prompt]
     _, results = designed(exact, prompt, fit_steps=120, steps=15)
@@ -57,7 +58,7 @@ def test_noise_is_recovered(exact: Any) -> None:
     patch, truth = results[0].patch, exact_sounds.RUSH
     assert abs(math.log2(patch["noise_centre"] / truth["noise_centre"])) < 0.25
     assert patch["noise"] == pytest.approx(truth["noise"], abs=1.5)
-    assert patch["tone"] < -35
+    assert patch["tone"] < patch["noise"] - 10
 
 
 @pytest.mark.slow
