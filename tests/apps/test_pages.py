@@ -226,7 +226,7 @@ def test_an_estimate_is_a_sentence() -> None:
     assert bench.needed(Estimate()) == "How long it takes is known after the first run."
     assert (
         bench.needed(Estimate(weights=2**20, seconds=65, ram=2**30))
-        == "Takes about 1 min 5 s, as the last time and 1.0 GB of memory."
+        == "Takes about 1 min 5 s (as the last time) and 1.0 GB of memory."
     )
 
 

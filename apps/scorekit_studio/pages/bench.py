@@ -223,7 +223,7 @@ def needed(need: estimate.Estimate) -> str:
     """An estimate in a sentence."""
     parts = []
     if need.seconds is not None:
-        parts.append(f"about {words.duration(need.seconds)}, as the last time")
+        parts.append(f"about {words.duration(need.seconds)} (as the last time)")
     if need.vram is not None:
         parts.append(f"{words.size(need.vram)} of the device's memory")
     elif need.ram is not None:
