@@ -1,6 +1,6 @@
 """Does a large prior help small video models? The table of Yang et al. (2023) on our two domains.
 
-    python tests/benchmarks/video_adapter.py --out DIR [--clips 512] [--steps 12] [--domains sketch robot] [--models DIR] [--report docs]
+    python tests/benchmarks/video_adapter.py [--out DIR] [--clips 512] [--steps 12] [--domains sketch robot] [--models DIR] [--report docs]
 
 For each domain: true clips, the small models alone, the small models with the prior, and the prior alone. All rows are asked the same
 captions from the same noise: of the sketches, pairs of kind and motion that the small models never saw; of the robot, tasks that they saw,
@@ -11,8 +11,9 @@ true clips (scorekit_video_adapter.judge): not FVD, whose features are I3D's, an
 that the caption names, named right by the judge. Intervals are 95 %, by bootstrap over the clips. A Frechet distance of few clips is too
 large, alike in all rows; the row of true clips shows by how much.
 
-DIR keeps every 16 clips: a second call makes only what is missing, and --clips may grow. Models are folders in --models (default: the
-package). With --report also video-adapter.json and filmstrips there, and the table between the marks of video-adapter.md.
+DIR (default: runs/video-adapter-quality) keeps every 16 clips: a second call makes only what is missing, and --clips may grow. Models are
+folders in --models (default: the package). With --report also video-adapter.json and filmstrips there, and the table between the marks of
+video-adapter.md.
 """
 
 import argparse
@@ -213,7 +214,7 @@ def filmstrips(rows: list[dict[str, Any]], out: Path, target: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("runs/video-adapter-quality"))
     parser.add_argument("--clips", type=int, default=512, help="of every row")
     parser.add_argument("--steps", type=int, default=12, help="of the sampler, DPM-Solver++ 2M")
     parser.add_argument("--domains", nargs="+", choices=SMALL, default=list(SMALL))
