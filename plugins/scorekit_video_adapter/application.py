@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from scorekit.host.plugin import Application, ParameterError, RunContext
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from scorekit.denoiser import Denoiser
     from scorekit.score import Score
     from scorekit_video_adapter.composition import Prior
+
+# Without the weights of both there is nothing to compose unasked; --adapter and --prior may still name others.
+DEFAULTS_SHIP = all(
+    (Path(__file__).parent / name / "model.safetensors").exists() for name in ("pico-video", "pico-video-sketch")
+)
 
 
 class VideoAdapter(Application):
@@ -31,7 +37,7 @@ class VideoAdapter(Application):
     artifacts: ClassVar[tuple[str, ...]] = (
         "video.mp4", "filmstrip.png", "sweep.png", "clips.safetensors", "composition.json",
     )  # fmt: skip
-    demo = {"sweep": [0.0, 0.5, 1.0], "steps": 18}
+    demo = {"sweep": [0.0, 0.5, 1.0], "steps": 18} if DEFAULTS_SHIP else None
 
     class Params(VideoAdapterParams):
         """See parameters.py."""
