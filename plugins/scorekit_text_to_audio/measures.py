@@ -21,10 +21,14 @@ def onset_seconds(wave: Tensor, rate: int, below: float = 20.0) -> float:
     return (float(loud.double().argmax()) * step + size / 2) / rate if loud.any() else 0.0
 
 
-def heard(presence: Tensor, names: list[str], threshold: float = 0.5) -> Tensor:
-    """Whether each of n sounds is heard to be of its name: (n,), from the recogniser's (n, len(SOUNDS))."""
+def heard(presence: Tensor, names: list[str], likeliest: int = 3) -> Tensor:
+    """Whether the sound of each name is among the likeliest of all: (n,), from the recogniser's presence (n, len(SOUNDS)).
+
+    Of a mixture of two sounds both should be among the first two; by chance a name is among the first k of S with k / S.
+    """
+    first = presence.topk(likeliest, 1).indices
     index = torch.tensor([SOUNDS.index(name) for name in names], device=presence.device)
-    return presence.gather(1, index[:, None])[:, 0] > threshold
+    return (first == index[:, None]).any(1)
 
 
 def gap_error(x: Tensor, truth: Tensor, known: Tensor) -> float:

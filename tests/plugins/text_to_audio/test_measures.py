@@ -30,11 +30,13 @@ def test_an_edit_that_keeps_the_time_has_no_error() -> None:
 
 
 def test_what_is_heard_is_read_by_name() -> None:
-    presence = torch.zeros(3, len(SOUNDS))
-    presence[0, SOUNDS.index("organ")] = 0.9
-    presence[1, SOUNDS.index("organ")] = 0.4
-    presence[2, SOUNDS.index("seven")] = 0.9
+    presence = torch.linspace(0, 0.1, len(SOUNDS)).repeat(3, 1)
+    presence[0, [SOUNDS.index("organ"), SOUNDS.index("seven")]] = torch.tensor([0.9, 0.8])
+    presence[1, SOUNDS.index("organ")] = 0.05
+    presence[2, SOUNDS.index("seven")] = 0.2
     assert heard(presence, ["organ", "organ", "seven"]).tolist() == [True, False, True]
+    assert heard(presence, ["seven", "seven", "seven"], 2).tolist() == [True, False, True]
+    assert heard(presence, ["seven", "seven", "seven"], 1).tolist() == [False, False, True]
 
 
 def test_the_error_of_a_gap_is_in_decibels() -> None:
