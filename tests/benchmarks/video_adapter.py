@@ -132,7 +132,7 @@ def fingerprint(*folders: Path) -> str:
 
 
 def parameters(*models: Denoiser) -> float:
-    """Millions, of networks and text encoders."""
+    """Millions, of the networks."""
     total = 0
     for model in models:
         assert isinstance(model.network, torch.nn.Module)
