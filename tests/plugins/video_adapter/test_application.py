@@ -75,6 +75,24 @@ def test_gamma_zero_is_the_adapter_and_the_rows_of_a_sweep_are_runs_of_their_own
     assert np.abs(row - steered[0, :, 0].permute(1, 2, 0).numpy()).max() < 0.01
 
 
+def test_a_run_that_is_cancelled_half_way_ends_as_one_that_was_not(tmp_path: Path, params: dict[str, Any]) -> None:
+    params = {**params, "sweep": [0.0, 1.0]}
+    whole = made(params, tmp_path / "whole")
+
+    def stop(event: Any) -> None:
+        if event.kind == "progress" and event.data["step"] == 7:  # in the second clip
+            (tmp_path / "broken" / "cancel").touch()
+
+    broken = execute(VideoAdapter, params, tmp_path / "broken", device="cpu", on_event=stop)
+    assert broken.status == "cancelled"
+    (tmp_path / "broken" / "cancel").unlink(missing_ok=True)
+    done = execute(VideoAdapter, None, tmp_path / "broken", resume=True)
+    assert done.status == "done", done.error
+    assert torch.equal(load_file(tmp_path / "broken" / "clips.safetensors")["clips"].float(), whole)
+    for name in ("filmstrip.png", "sweep.png"):
+        assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
 def test_several_priors_have_a_strength_each(tmp_path: Path, params: dict[str, Any], large: str) -> None:
     third = tiny(tmp_path / "third", seed=3)
     both = {**params, "prior": [large, third]}
