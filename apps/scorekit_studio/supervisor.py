@@ -148,7 +148,7 @@ class Supervisor:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # it imports what we import
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(import_paths())},  # it imports what we import
             )
 
     def _buried(self, seat: _Seat, code: int) -> None:
@@ -284,6 +284,15 @@ class Supervisor:
         """For each device: {device, name, state, note, pid, ram, vram, streak}."""
         with self.queue.store.read() as db:
             return [dict(row) for row in db.execute("SELECT * FROM workers ORDER BY device")]
+
+
+def import_paths() -> list[str]:
+    """Where this process imports from, without the folders of this package.
+
+    Streamlit puts the folder of its script among them, where `queue.py` would stand before the standard library's.
+    """
+    package = Path(__file__).parent.resolve()
+    return [path for path in sys.path if path and not Path(path).resolve().is_relative_to(package)]
 
 
 def end_group(leader: int) -> None:

@@ -18,10 +18,11 @@ from studio_jobs import PATIENCE, SERVER, ended, journal, stepping, until
 
 from scorekit.host import execute
 from scorekit.host.record import Run
+from scorekit_studio import supervisor
 from scorekit_studio.desk import Studio
 from scorekit_studio.limits import Limits
 from scorekit_studio.store import StoreError
-from scorekit_studio.supervisor import Supervisor, end_group
+from scorekit_studio.supervisor import Supervisor, end_group, import_paths
 
 
 def server(folder: Path, before: str = "") -> "subprocess.Popen[str]":
@@ -175,3 +176,15 @@ def test_a_stranger_with_an_old_workers_number_is_left_alone() -> None:
     finally:
         stranger.kill()
         stranger.wait()
+
+
+def test_a_workers_standard_library_is_not_hidden_by_our_own_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    package = Path(supervisor.__file__).parent
+    monkeypatch.syspath_prepend(str(package / "pages"))
+    monkeypatch.syspath_prepend(str(package))  # as Streamlit does for its script
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(import_paths())}
+    code = "import queue, scorekit_studio; print(queue.Empty.__module__)"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "_queue\n"
