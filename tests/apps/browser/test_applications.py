@@ -30,7 +30,7 @@ def test_the_example_is_run_drawn_and_taken_home(
     if (model := NEEDS.get(app.name)) and model not in {row["name"] for row in listing()}:
         pytest.skip(f"its example needs {model}, which is not here")
     page = watch(server).page()
-    page.set_default_timeout(600_000)  # the work itself takes seconds on a core of its own
+    page.set_default_timeout(300_000)  # the work itself takes seconds on a core of its own
     try_example(page, server.url, app.name)
     finished(page)
     viewers = page.locator(".viewer")
