@@ -99,7 +99,7 @@ def main() -> None:
     )
     parser.add_argument("--fashion", type=Path, default=None, help="folder of the idx files")
     parser.add_argument("--images", type=int, default=2000)
-    parser.add_argument("--race-images", type=int, default=200)
+    parser.add_argument("--race-images", type=int, default=500)
     parser.add_argument("--calibration-images", type=int, default=800)
     parser.add_argument("--renders", type=int, default=96)
     parser.add_argument("--report", type=Path, default=None, help="folder of the report, such as docs")
