@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,11 @@ import torch
 from torch import Tensor
 
 from scorekit.denoiser import Denoiser
+from scorekit.host.pictures import open_picture
 from scorekit.models.codecs import PixelCodec, VAECodec
 from scorekit.models.networks import PlainUNet, TextUNet
 from scorekit_dift.pico_photo import PhotoUNet
 
-MOST_PIXELS = 50_000_000
 SMALLEST = 16  # pixels of a side
 STRIDE = 64  # sizes that every U-Net here can halve as often as it likes
 
@@ -27,30 +26,8 @@ def read_picture(path: Path, name: str, *, alpha: bool = False) -> Tensor:
 
     Raises ValueError for files that are no pictures, damaged, smaller than 16 px or larger than 50 megapixels.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    try:
-        # Sizes are in the header: a picture that is too large is never decoded.
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as opened:
-            width, height = opened.size
-            if width * height > MOST_PIXELS:
-                raise ValueError(
-                    f"{name}: {path.name} has {width * height / 1e6:.0f} megapixels; at most {MOST_PIXELS / 1e6:.0f} are read."
-                )
-            rgba = ImageOps.exif_transpose(opened).convert("RGBA")
-    except Image.DecompressionBombError:
-        raise ValueError(f"{name}: {path.name} has more than {MOST_PIXELS / 1e6:.0f} megapixels.") from None
-    except (OSError, SyntaxError, UnidentifiedImageError):
-        reason = "is empty" if path.is_file() and not path.stat().st_size else "is no picture, or damaged"
-        raise ValueError(f"{name}: {path.name} {reason}; PNG, JPEG and WebP are read.") from None
-    if min(rgba.size) < SMALLEST:
-        raise ValueError(
-            f"{name}: {path.name} is {rgba.width} x {rgba.height} px; at least {SMALLEST} a side are needed."
-        )
-    if not alpha:
-        white = Image.new("RGBA", rgba.size, "white")
-        rgba = Image.alpha_composite(white, rgba).convert("RGB")
-    return torch.from_numpy(np.array(rgba)).permute(2, 0, 1).float() / 255
+    picture = open_picture(path, name, smallest=SMALLEST, alpha=alpha)
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
 
 
 def working_size(picture: tuple[int, int], model: Denoiser, longer: int | None, stride: int) -> tuple[int, int]:

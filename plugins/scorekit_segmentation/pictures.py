@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import colorsys
-import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-MOST_PIXELS = 50_000_000
-SMALLEST = 8  # pixels of a side
+from scorekit.host.pictures import open_picture
 
 
 def read_picture(path: Path) -> Tensor:
@@ -19,31 +17,7 @@ def read_picture(path: Path) -> Tensor:
 
     Raises ValueError for files that are no pictures, damaged, smaller than 8 px or larger than 50 megapixels.
     """
-    from PIL import Image, ImageOps
-
-    try:
-        with (
-            warnings.catch_warnings(action="ignore"),
-            Image.open(path) as opened,
-        ):  # the size is in the header: a picture that is too large is never decoded
-            if opened.width * opened.height > MOST_PIXELS:
-                raise ValueError(
-                    f"image: {path.name} has {opened.width * opened.height / 1e6:.0f} megapixels; at most "
-                    f"{MOST_PIXELS / 1e6:.0f} are read."
-                )
-            rgba = ImageOps.exif_transpose(opened).convert("RGBA")
-    except Image.DecompressionBombError:
-        raise ValueError(f"image: {path.name} has more than {MOST_PIXELS / 1e6:.0f} megapixels.") from None
-    except (OSError, SyntaxError):
-        reason = "is empty" if path.is_file() and not path.stat().st_size else "is no picture, or damaged"
-        raise ValueError(f"image: {path.name} {reason}; PNG, JPEG and WebP are read.") from None
-    if min(rgba.size) < SMALLEST:
-        raise ValueError(
-            f"image: {path.name} is {rgba.width} x {rgba.height} px; at least {SMALLEST} a side are needed."
-        )
-    white = Image.new("RGBA", rgba.size, "white")
-    flat = Image.alpha_composite(white, rgba).convert("RGB")
-    return torch.from_numpy(np.array(flat)).permute(2, 0, 1).float() / 255
+    return torch.from_numpy(np.array(open_picture(path, "image"))).permute(2, 0, 1).float() / 255
 
 
 def colours(count: int) -> Tensor:
