@@ -29,7 +29,7 @@ class TrainPicoVideo(Application):
     requires: ClassVar[tuple[str, ...]] = ("skimage",)
     extra: ClassVar[str] = "video-adapter"
     artifacts: ClassVar[tuple[str, ...]] = ("*/scorekit.json",)
-    demo = {"pictures": 96, "strips": 32, "episodes": 0, "steps": 6, "batch": 2, "cooldown": 2}
+    demo = {"pictures": 96, "strips": 32, "episodes": 0, "steps": 6, "batch": 2, "stills": 2, "cooldown": 2}
 
     class Params(Application.Params):
         domain: Literal["prior", "sketch", "robot"] = Field(
@@ -53,7 +53,10 @@ class TrainPicoVideo(Application):
             description="begin the prior with pico-image's layers: slower by three times",
             json_schema_extra=ADVANCED,
         )
-        batch: int = Field(8, ge=1, le=4096, description="clips per step")
+        batch: int = Field(4, ge=1, le=4096, description="clips per step; 8 suits the small models")
+        stills: int = Field(
+            48, ge=0, le=4096, description="single frames of other clips per step, which the prior also learns from"
+        )
         lr: float = Field(
             1e-3, gt=0, le=0.1, description="learning rate before the cooldown; 2e-3 suits the small models"
         )
@@ -118,7 +121,9 @@ class TrainPicoVideo(Application):
 def _recipe(params: Any, seed: int) -> Recipe:
     from scorekit_video_adapter.pico_video import Recipe, of_image, small
 
-    recipe = Recipe(batch=params.batch, steps=params.steps, lr=params.lr, cooldown=params.cooldown, seed=seed)
+    recipe = Recipe(
+        batch=params.batch, stills=params.stills, steps=params.steps, lr=params.lr, cooldown=params.cooldown, seed=seed
+    )
     if params.domain != "prior":
         return small(recipe, params.tiny)
     return of_image(recipe) if params.image else recipe
