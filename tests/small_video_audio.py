@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from small_models import WORDS, clip_encoder, clip_tokenizer
+from small_models import WORDS, clip_encoder, clip_tokenizer, ddim
 
 
 def t5_tokenizer(length: int) -> Any:
@@ -182,6 +182,90 @@ def stable_audio(order: int = 2) -> Any:
     projection = StableAudioProjectionModel(text_encoder_dim=16, conditioning_dim=8, min_value=0, max_value=64)
     scheduler = CosineDPMSolverMultistepScheduler(solver_order=order)
     return _quiet(StableAudioPipeline(vae, t5_encoder(tokenizer), projection, tokenizer, transformer, scheduler))
+
+
+def audio_ldm_2() -> Any:
+    """An AudioLDM2Pipeline: 16 latents of 2 frames of 8 samples each, and of 2 of 8 bands, at 16 kHz."""
+    from diffusers import (
+        AudioLDM2Pipeline,
+        AudioLDM2ProjectionModel,
+        AudioLDM2UNet2DConditionModel,
+        AutoencoderKL,
+    )
+    from transformers import (
+        ClapConfig,
+        ClapFeatureExtractor,
+        ClapModel,
+        GPT2Config,
+        GPT2LMHeadModel,
+        RobertaTokenizer,
+        SpeechT5HifiGan,
+        SpeechT5HifiGanConfig,
+    )
+
+    torch.manual_seed(0)
+    letters = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *"abcdefghijklmnopqrstuvwxyz", "Ġ"]
+    tokenizer = RobertaTokenizer(
+        vocab={piece: at for at, piece in enumerate(letters)}, merges=[], model_max_length=64, pad_token="<pad>"
+    )
+    text = {"vocab_size": len(tokenizer), "hidden_size": 16, "intermediate_size": 32, "max_position_embeddings": 72}
+    layers = {"num_hidden_layers": 2, "num_attention_heads": 2, "projection_dim": 12}
+    hearing = {"spec_size": 64, "num_mel_bins": 8, "hidden_size": 16, "depths": [1, 1], "num_attention_heads": [2, 2]}
+    sizes = {"patch_embeds_hidden_size": 8, "intermediate_size": 8, "projection_dim": 12, "window_size": 4}
+    clap = ClapModel(ClapConfig(text_config=text | layers, audio_config=hearing | sizes, projection_dim=12))
+    tokenizer_2 = t5_tokenizer(512)
+    unet = AudioLDM2UNet2DConditionModel(
+        sample_size=16,
+        in_channels=4,
+        out_channels=4,
+        layers_per_block=1,
+        block_out_channels=(8, 16),
+        norm_num_groups=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=((None, 20, 16), (None, 20, 16)),
+        attention_head_dim=4,
+    )
+    vae = AutoencoderKL(
+        in_channels=1,
+        out_channels=1,
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(8, 16),
+        norm_num_groups=4,
+        latent_channels=4,
+        scaling_factor=0.41,
+    )
+    vocoder = SpeechT5HifiGan(
+        SpeechT5HifiGanConfig(
+            model_in_dim=8,
+            sampling_rate=16000,
+            upsample_initial_channel=8,
+            upsample_rates=[4, 2],
+            upsample_kernel_sizes=[7, 4],  # a sample more than four times as many, as AudioLDM's first layer
+            resblock_kernel_sizes=[3],
+            resblock_dilation_sizes=[[1, 3]],
+            normalize_before=False,
+        )
+    )
+    language = GPT2LMHeadModel(
+        GPT2Config(vocab_size=8, n_positions=160, n_embd=20, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=0)
+    )
+    return _quiet(
+        AudioLDM2Pipeline(
+            vae=vae,
+            text_encoder=clap,
+            text_encoder_2=t5_encoder(tokenizer_2),
+            projection_model=AudioLDM2ProjectionModel(12, 16, 20),
+            language_model=language,
+            tokenizer=tokenizer,
+            tokenizer_2=tokenizer_2,
+            feature_extractor=ClapFeatureExtractor(feature_size=8),
+            unet=unet,
+            scheduler=ddim(beta_start=0.0015, beta_end=0.0195),
+            vocoder=vocoder,
+        )
+    )
 
 
 def _quiet(pipe: Any) -> Any:

@@ -39,7 +39,10 @@ class TextToAudioParams(Params):
     )
 
     guidance: float = Field(
-        2.5, ge=0, le=100, description="Classifier-free guidance; 2.5 for pico-audio, 7 for Stable Audio."
+        2.5,
+        ge=0,
+        le=100,
+        description="Classifier-free guidance; 2.5 for pico-audio, 7 for Stable Audio, 3.5 for AudioLDM 2.",
     )
     steps: int = Field(30, ge=1, le=1000, description="Steps of the sampler.")
     solver: Solver | None = Field(

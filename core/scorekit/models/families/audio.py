@@ -1,4 +1,4 @@
-"""Stable Audio: stereo sound by a transformer in the latents of an autoencoder of waves."""
+"""Stable Audio, a transformer in the latents of an autoencoder of stereo waves; AudioLDM 2, a UNet in those of spectrograms."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import torch
 from scorekit.denoiser import Denoiser
 from scorekit.models.audio import StableAudioNetwork, TimedPrompts, WaveCodec
 from scorekit.models.cosine import Cosine
-from scorekit.models.families.family import Family, text_encoder
+from scorekit.models.families.family import Family, denoiser, text_encoder
 from scorekit.models.folder import ModelFolder
-from scorekit.models.prompts import Reading
+from scorekit.models.prompts import Reading, TextEncoder
+from scorekit.models.spectrogram import AudioLDM2Network, ContinuedPrompts, SpectrogramCodec, scale_of
 
 
 def _stable_audio(folder: ModelFolder) -> Denoiser:
@@ -37,7 +38,49 @@ def _stable_audio(folder: ModelFolder) -> Denoiser:
     )
 
 
+def _audio_ldm_2(folder: ModelFolder) -> Denoiser:
+    from diffusers import AudioLDM2ProjectionModel, AudioLDM2UNet2DConditionModel, AutoencoderKL
+    from transformers import ClapTextModelWithProjection, GPT2Model, RobertaTokenizer, SpeechT5HifiGan
+
+    unet = folder.network("unet", AudioLDM2UNet2DConditionModel)
+    vae = folder.network("vae", AutoencoderKL, torch.float32)
+    vocoder = folder.network("vocoder", SpeechT5HifiGan, torch.float32)
+    channels, frames = unet.config.in_channels, unet.config.sample_size
+    if channels != vae.config.latent_channels or not isinstance(frames, int):
+        raise ValueError(
+            f"{folder.name}: its unet takes {channels} channels and {frames} frames, and its vae has {vae.config.latent_channels} channels."
+        )
+    bands, scale = vocoder.config.model_in_dim, scale_of(vae)
+    if bands % scale:
+        raise ValueError(f"{folder.name}: its vocoder takes {bands} bands, of which its vae makes groups of {scale}.")
+    codec = SpectrogramCodec(vae, vocoder, (channels, bands // scale, frames))
+    # Of CLAP only the half that reads.
+    clap = folder.network("text_encoder", ClapTextModelWithProjection)
+    tokenizer = folder.tokenizer(RobertaTokenizer, clap.config.vocab_size)
+    prompts = ContinuedPrompts(
+        TextEncoder(tokenizer, clap, Reading(masked=True), dtype=folder.dtype, model=folder.name),
+        text_encoder(folder, "text_encoder_2", Reading(tokens=128, masked=True)),  # as it was trained
+        folder.network("projection_model", AudioLDM2ProjectionModel),
+        folder.network("language_model", GPT2Model),
+        new=int(folder.config("language_model/config.json").get("max_new_tokens", 8)),
+    )
+    return denoiser(folder, AudioLDM2Network(unet), codec.shape, codec, prompts)
+
+
 FAMILIES: tuple[Family, ...] = (
+    Family(
+        "AudioLDM 2",
+        {
+            "unet": ("AudioLDM2UNet2DConditionModel",),
+            "vae": ("AutoencoderKL",),
+            "vocoder": ("SpeechT5HifiGan",),
+            "text_encoder": ("ClapModel",),
+            "text_encoder_2": ("T5EncoderModel",),
+            "projection_model": ("AudioLDM2ProjectionModel",),
+            "language_model": ("GPT2Model", "GPT2LMHeadModel"),
+        },
+        _audio_ldm_2,
+    ),
     Family(
         "Stable Audio",
         {
