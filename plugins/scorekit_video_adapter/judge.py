@@ -40,14 +40,14 @@ class Recipe:
     """How the judge is trained. robot, sketch, black: shares of the clips; noise: standard deviation of what is added, at most."""
 
     batch: int = 32
-    steps: int = 1500
+    steps: int = 6000
     lr: float = 2e-3
     warmup: int = 50
-    cooldown: int = 900
+    cooldown: int = 2500
     ema: float = 0.99
     seed: int = 7
-    robot: float = 0.25
-    sketch: float = 0.4
+    robot: float = 0.1
+    sketch: float = 0.5
     black: float = 0.1
     noise: float = 0.05
 

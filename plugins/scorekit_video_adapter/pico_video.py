@@ -94,6 +94,11 @@ class PicoVideo(nn.Module):
         )
         self.network = VideoUNet(unet, recipe.patch)
         self.text = make_text_encoder(make_tokenizer(recipe.words), recipe.text)
+        if not recipe.image:
+            # Words far apart, and left there: where captions differ in domain before all else, a text encoder that is trained from nothing
+            # comes to tell the domains alone, and the network never hears of a colour.
+            nn.init.normal_(self.text.get_input_embeddings().weight)
+            self.text.requires_grad_(False)
 
     def forward(self, x: Tensor, timestep: Tensor, tokens: Tensor) -> Tensor:
         output: Tensor = self.network(x, timestep, self.text(tokens).last_hidden_state)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from scorekit_video_adapter.pico_video import Recipe
     from scorekit_video_adapter.scenes import Stage
 
-PICTURE_SEED, STRIP_SEED, ROBOT_SEED = 0, 0, 10000
+PICTURE_SEED, STRIP_SEED, ROBOT_SEED, JUDGE_SEED = 0, 0, 10000, 40000
+JUDGE_EPISODES = 60  # of each task under the camera of the small model
 
 
 class TrainPicoVideo(Application):
@@ -28,12 +29,13 @@ class TrainPicoVideo(Application):
     kind: ClassVar[Literal["application", "training"]] = "training"
     requires: ClassVar[tuple[str, ...]] = ("skimage",)
     extra: ClassVar[str] = "video-adapter"
-    artifacts: ClassVar[tuple[str, ...]] = ("*/scorekit.json",)
+    artifacts: ClassVar[tuple[str, ...]] = ("*/scorekit.json", "judge-weights/model.safetensors")
     demo = {"pictures": 96, "strips": 32, "episodes": 0, "steps": 6, "batch": 2, "stills": 2, "cooldown": 2}
 
     class Params(Application.Params):
-        domain: Literal["prior", "sketch", "robot"] = Field(
-            "prior", description="the broad prior, or a small model of sketches or of a robot arm"
+        domain: Literal["prior", "sketch", "robot", "judge"] = Field(
+            "prior",
+            description="the broad prior, a small model of sketches or of a robot arm, or the judge, a classifier that measures them",
         )
         tiny: bool = Field(False, description="the smaller size of the small models")
         data: Path | None = Field(
@@ -53,24 +55,26 @@ class TrainPicoVideo(Application):
             description="begin the prior with pico-image's layers: slower by three times",
             json_schema_extra=ADVANCED,
         )
-        batch: int = Field(4, ge=1, le=4096, description="clips per step; 8 suits the small models")
+        batch: int = Field(4, ge=1, le=4096, description="clips per step; 8 suits the small models, 32 the judge")
         stills: int = Field(
             48, ge=0, le=4096, description="single frames of other clips per step, which the prior also learns from"
         )
         lr: float = Field(
-            1e-3, gt=0, le=0.1, description="learning rate before the cooldown; 2e-3 suits the small models"
+            1e-3, gt=0, le=0.1, description="learning rate before the cooldown; 2e-3 suits the small models and the judge"
         )
         cooldown: int = Field(
             400, ge=0, description="last steps, over which the learning rate falls to 0", json_schema_extra=ADVANCED
         )
 
     def run(self, params: Any, ctx: RunContext) -> None:
-        """Render what is missing, train, and write the model's folder. Raises ParameterError where the robot's simulator is absent."""
+        """Render what is missing, train, and write the folder of the model or of the judge. Raises ParameterError where the robot's simulator is absent."""
         from scorekit_video_adapter import domains, robots
         from scorekit_video_adapter.clip_sets import Broad
         from scorekit_video_adapter.pico_video import export, train_pico_video
 
         folder = params.data or ctx.folder / "data"
+        if params.domain == "judge":
+            return self._judge(params, ctx, folder)
         if params.domain == "robot" or (params.domain == "prior" and params.episodes):
             self._need_simulator()
         data: Any
@@ -96,6 +100,27 @@ class TrainPicoVideo(Application):
             "pico-video" if params.domain == "prior" else f"pico-video-{params.domain}{'-tiny' if params.tiny else ''}"
         )
         export(model, recipe, ctx.folder / name)
+
+    def _judge(self, params: Any, ctx: RunContext, folder: Path) -> None:
+        """Train the judge on the true clips that the models are trained on, and on films of its own."""
+        import numpy as np
+
+        from scorekit_video_adapter import robots
+        from scorekit_video_adapter.judge import Recipe, train_judge
+
+        self._need_simulator()
+        broad = robots.load(robots.build(folder / "robot-broad", params.episodes or 100, ROBOT_SEED, "broad"))
+        narrow = robots.load(robots.build(folder / "robot-judge", JUDGE_EPISODES, JUDGE_SEED, "narrow"))
+        # The narrow camera, which the judge will mostly see, as often as all others.
+        films = (np.concatenate([broad[0], narrow[0], narrow[0]]), np.concatenate([broad[1], narrow[1], narrow[1]]))
+        judge = train_judge(
+            Recipe(batch=params.batch, steps=params.steps, lr=params.lr, cooldown=params.cooldown),
+            self._stage(params, ctx, folder),
+            films,
+            ctx.folder,
+            lambda step, total, metrics: ctx.progress(step, total, **metrics),
+        )
+        judge.save(ctx.folder / "judge-weights")
 
     def _stage(self, params: Any, ctx: RunContext, folder: Path) -> Stage:
         from scorekit.zoo.dataset import build
