@@ -82,8 +82,7 @@ class VideoUNet(nn.Module):
         emb = (emb[:, None] + self.moment(both)).flatten(0, 1)
         states = unet.process_encoder_hidden_states(encoder_hidden_states=text, added_cond_kwargs={})
         states = states.repeat_interleave(frames, 0)
-        # A clip of one frame is a picture, of which the layers of the image know all.
-        layers = iter(self.temporal) if self.temporal is not None and frames > 1 else None
+        layers = iter(self.temporal) if self.temporal is not None else None
         told = {"frames": frames} if self.tell_frames else None
 
         def attended(attention: Any, h: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ class TrainPicoVideo(Application):
     requires: ClassVar[tuple[str, ...]] = ("skimage",)
     extra: ClassVar[str] = "video-adapter"
     artifacts: ClassVar[tuple[str, ...]] = ("*/scorekit.json", "judge-weights/model.safetensors")
-    demo = {"pictures": 96, "strips": 32, "episodes": 0, "steps": 6, "batch": 2, "stills": 2, "cooldown": 2}
+    demo = {"pictures": 96, "strips": 32, "episodes": 0, "steps": 6, "batch": 2, "cooldown": 2}
 
     class Params(Application.Params):
         domain: Literal["prior", "sketch", "robot", "judge"] = Field(
@@ -49,32 +49,36 @@ class TrainPicoVideo(Application):
             description="episodes of each of the robot's tasks; 0 leaves the robot out of the prior, others need metaworld",
         )
         clips: int = Field(480, ge=1, description="sketches that the small model of sketches is trained on")
-        steps: int = Field(3000, ge=1, description="optimiser steps")
+        steps: int = Field(2000, ge=1, description="optimiser steps")
         image: bool = Field(
-            False,
-            description="begin the prior with pico-image's layers: slower by three times",
+            True,
+            description="begin the prior with pico-image's layers; without, it is a network on blocks of 4 x 4 px, from nothing",
             json_schema_extra=ADVANCED,
         )
         batch: int = Field(4, ge=1, le=4096, description="clips per step; 8 suits the small models, 32 the judge")
-        stills: int = Field(
-            48, ge=0, le=4096, description="single frames of other clips per step, which the prior also learns from"
-        )
         lr: float = Field(
-            1e-3, gt=0, le=0.1, description="learning rate before the cooldown; 2e-3 suits the small models and the judge"
+            5e-4,
+            gt=0,
+            le=0.1,
+            description="learning rate before the cooldown; 2e-3 suits the small models and the judge",
         )
         cooldown: int = Field(
-            400, ge=0, description="last steps, over which the learning rate falls to 0", json_schema_extra=ADVANCED
+            1000, ge=0, description="last steps, over which the learning rate falls to 0", json_schema_extra=ADVANCED
         )
 
     def run(self, params: Any, ctx: RunContext) -> None:
-        """Render what is missing, train, and write the folder of the model or of the judge. Raises ParameterError where the robot's simulator is absent."""
+        """Render what is missing, train, and write the folder of the model or of the judge.
+
+        Raises ParameterError where the robot's simulator is absent.
+        """
+        train = self._judge if params.domain == "judge" else self._model
+        train(params, ctx, params.data or ctx.folder / "data")
+
+    def _model(self, params: Any, ctx: RunContext, folder: Path) -> None:
         from scorekit_video_adapter import domains, robots
         from scorekit_video_adapter.clip_sets import Broad
         from scorekit_video_adapter.pico_video import export, train_pico_video
 
-        folder = params.data or ctx.folder / "data"
-        if params.domain == "judge":
-            return self._judge(params, ctx, folder)
         if params.domain == "robot" or (params.domain == "prior" and params.episodes):
             self._need_simulator()
         data: Any
@@ -146,9 +150,7 @@ class TrainPicoVideo(Application):
 def _recipe(params: Any, seed: int) -> Recipe:
     from scorekit_video_adapter.pico_video import Recipe, of_image, small
 
-    recipe = Recipe(
-        batch=params.batch, stills=params.stills, steps=params.steps, lr=params.lr, cooldown=params.cooldown, seed=seed
-    )
+    recipe = Recipe(batch=params.batch, steps=params.steps, lr=params.lr, cooldown=params.cooldown, seed=seed)
     if params.domain != "prior":
         return small(recipe, params.tiny)
     return of_image(recipe) if params.image else recipe
