@@ -1,9 +1,13 @@
-"""The plugin installed, where it is not yet; small random models of its own class."""
+"""The plugin installed, where it is not yet; small random models of its own class; objects to make clips of."""
 
 from importlib.metadata import entry_points
 
 import pytest
 from small_videos import tiny
+
+from scorekit.zoo.dataset import build as build_pictures
+from scorekit_video_adapter import strips
+from scorekit_video_adapter.scenes import Stage
 
 
 @pytest.fixture(autouse=True)
@@ -25,3 +29,11 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def large(tmp_path_factory: pytest.TempPathFactory) -> str:
     return tiny(tmp_path_factory.mktemp("models") / "large", seed=2)
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    folder = tmp_path_factory.mktemp("stage")
+    build_pictures(folder / "pictures", 96, seed=5)
+    strips.build(folder / "strips", 48, seed=5)
+    return Stage.load(folder / "pictures", folder / "strips")

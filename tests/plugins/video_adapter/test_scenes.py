@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from scorekit.zoo.captions import HELD_OUT
-from scorekit.zoo.dataset import build as build_pictures
 from scorekit.zoo.objects import COLORS, KINDS, sample_object
 from scorekit.zoo.render import Camera, look, render_rgba
 from scorekit.zoo.words import make_tokenizer
@@ -24,14 +23,6 @@ from scorekit_video_adapter.captions import (
 )
 from scorekit_video_adapter.looks import PENCIL, draw_look, painted, sketched
 from scorekit_video_adapter.scenes import Stage, describe, pairs_of
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
-    folder = tmp_path_factory.mktemp("stage")
-    build_pictures(folder / "pictures", 96, seed=5)
-    strips.build(folder / "strips", 48, seed=5)
-    return Stage.load(folder / "pictures", folder / "strips")
 
 
 def test_captions_are_parsed_back() -> None:
