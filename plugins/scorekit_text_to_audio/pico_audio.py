@@ -65,11 +65,11 @@ class Recipe:
     drop: float = 0.1
     shifted: float = 0.1
     batch: int = 24
-    steps: int = 4500
+    steps: int = 14000
     lr: float = 1.2e-3
     ema: float = 0.999
     warmup: int = 200
-    cooldown: int = 1000
+    cooldown: int = 4500
     precision: str = "no"
     seed: int = 0
 
