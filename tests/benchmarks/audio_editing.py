@@ -3,7 +3,8 @@
     python tests/benchmarks/audio_editing.py [--count 48] [--edits 48] [--report docs]
 
 Composition: pairs of a drum or effect and a note; sounds of the composed score, of either prompt alone, and sums of two true recordings;
-whether the recogniser, trained on true mixtures, has the first, the second, both among the likeliest of all sounds. Editing: true notes
+whether the recogniser, trained on true mixtures, has the first, the second, both among the likeliest of all sounds. Qualities: a word whose
+pace is asked for by one prompt, voice and pitch by the other. Editing: true notes
 that begin at any time up to a quarter of a second later, edited to another instrument of their pitch; how far the onset moves, and which
 instrument is heard. Gaps: .2 s of true sounds are taken away and filled; the error of the spectrogram there, beside that of straight lines
 between the edges. The true sounds are those of audio_quality.py. With --report the parts go to docs/text-to-audio.json and into the tables
@@ -29,13 +30,14 @@ from scorekit_text_to_audio.editing import Gap, at_level
 from scorekit_text_to_audio.generate import generate
 from scorekit_text_to_audio.measures import bridged, gap_error, heard, onset_seconds
 from scorekit_text_to_audio.parameters import TextToAudioParams
-from scorekit_text_to_audio.sounds.captions import INSTRUMENTS, Sound, caption
+from scorekit_text_to_audio.sounds.captions import INSTRUMENTS, PACES, PITCHES, SPOKEN, VOICES, Sound, caption
 from scorekit_text_to_audio.sounds.dataset import SoundSet, build, load
 
 RATE, BATCH = 16000, 24
 STRENGTHS = (0.5, 0.8)
 LATEST = 0.25  # seconds by which a note is moved before it is edited
 GAP = (0.25, 0.45)
+PARTS = ("composition", "qualities", "editing", "gaps")
 LIKELIEST = 3  # a sound is heard if it is among so many of all that the recogniser knows
 FILE = Path("recording.wav")  # the parameters want a name; the wave is given
 
@@ -45,9 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=48, help="pairs of the composition")
     parser.add_argument("--edits", type=int, default=48, help="sounds that are edited, and in which gaps are filled")
-    parser.add_argument(
-        "--parts", nargs="+", choices=["composition", "editing", "gaps"], default=["composition", "editing", "gaps"]
-    )
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--guidance", type=float, default=2.5)
     parser.add_argument("--model", type=Path, help="folder of a model; none: the one that ships")
@@ -66,11 +66,13 @@ def main() -> None:
         if part == "composition":
             known = load(build(args.sounds / "judge-voices", 1024, 1, "voices"))
             rows = compositions(model, judge, known, args.count, random, options)
+        elif part == "qualities":
+            rows = qualities(model, judge, args.count, random, options)
         elif part == "editing":
             rows = edits(model, judge, true, args.edits, random, options)
         else:
             rows = gaps(model, true, args.edits, random, options)
-        found[part] = {"sounds": args.count if part == "composition" else args.edits, **options, "rows": rows}
+        found[part] = {"sounds": args.edits if part in ("editing", "gaps") else args.count, **options, "rows": rows}
     print(json.dumps(found, indent=1))
     if args.report:
         report(args.report, found)
@@ -98,6 +100,32 @@ def compositions(
         presence = recogniser.listen(judge, waves).presence
         one, other = (heard(presence, [sound.name for sound in side], LIKELIEST) for side in (firsts, seconds))
         rows[name] = {"first": share(one), "second": share(other), "both": share(one & other)}
+        print(name, rows[name], flush=True)
+    return rows
+
+
+def qualities(
+    model: Denoiser, judge: Any, count: int, random: np.random.Generator, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Words of which one prompt says the pace and the other the voice and its pitch, and whether both are heard in one sound."""
+    asked = [Sound(*(str(random.choice(values)) for values in (SPOKEN, PITCHES, VOICES, PACES))) for _ in range(count)]
+    paced = [Sound(sound.name, length=sound.length) for sound in asked]
+    voiced = [Sound(sound.name, sound.pitch, sound.voice) for sound in asked]
+    ways = {
+        "both prompts": spoken(model, paced, voiced, options),
+        "the first prompt": spoken(model, paced, None, options),
+        "the second prompt": spoken(model, voiced, None, options),
+        "one prompt that says all": spoken(model, asked, None, options),
+    }
+    rows = {}
+    for name, waves in ways.items():
+        listened = recogniser.listen(judge, waves).sounds
+        pairs = list(zip(asked, listened, strict=True))
+        first = torch.tensor([(want.name, want.length) == (got.name, got.length) for want, got in pairs])
+        second = torch.tensor(
+            [(want.name, want.pitch, want.voice) == (got.name, got.pitch, got.voice) for want, got in pairs]
+        )
+        rows[name] = {"first": share(first), "second": share(second), "both": share(first & second)}
         print(name, rows[name], flush=True)
     return rows
 
@@ -199,7 +227,7 @@ def report(folder: Path, found: dict[str, Any]) -> None:
 
     for part, measured in found.items():
         rows = measured["rows"]
-        if part == "composition":
+        if part in ("composition", "qualities"):
             head = ["sound of", "first heard", "second heard", "both heard"]
             lines = [[name, *map(cell, row.values())] for name, row in rows.items()]
         elif part == "editing":
