@@ -8,8 +8,8 @@ from other starts. gamma is fitted on validation clips (`scorekit_video_adapter.
 
 Columns: the Frechet distance of clips and of single frames to true clips, in the features of the judge, a small video classifier trained on
 true clips (scorekit_video_adapter.judge): not FVD, whose features are I3D's, and comparable within this table only. Named right: of what
-the captions name (kind, colour and motion; or the task), by the judge; and all of a caption. Intervals are 95 %, by bootstrap over the clips. A
-Frechet distance of few clips is too large, alike in all rows; the row of true clips shows by how much.
+the captions name (kind, colour and motion; or the task), by the judge; and all of a caption. Intervals are 95 %, by bootstrap over the
+clips. A Frechet distance of few clips is too large, alike in all rows; the row of true clips shows by how much.
 
 DIR (default: runs/video-adapter-quality) keeps every 16 clips: a second call makes only what is missing, and --clips may grow. Models are
 folders in --models (default: the package). With --report also video-adapter.json and filmstrips there, and the table between the marks of
