@@ -13,7 +13,25 @@ from scorekit.models.codecs import space_of
 from scorekit.models.prompts import Prompts, TextEncoder
 
 
-class WaveCodec:
+class SoundCodec:
+    """What the codecs of sound share. vae: the autoencoder;  samples  of what it decodes, `sample_rate` of them per second."""
+
+    vae: Any
+    sample_rate: int
+    samples: int
+
+    @property
+    def seconds(self) -> float:
+        """The length of what the model makes: `wave[..., : round(t * sample_rate)]` is its first t seconds."""
+        return self.samples / self.sample_rate
+
+    @cached_property
+    def space(self) -> Hashable:
+        """See `scorekit.denoiser.Codec`."""
+        return space_of(self.vae)
+
+
+class WaveCodec(SoundCodec):
     """Between waves (B, channels, samples), in [-1, 1] at `sample_rate` per second, and latents x (B, C, L); differentiable both ways.
 
     vae    an AutoencoderOobleck
@@ -26,16 +44,6 @@ class WaveCodec:
         self.vae, self.shape = vae, shape
         self.sample_rate, self.channels = int(vae.config.sampling_rate), int(vae.config.audio_channels)
         self.samples = shape[1] * int(vae.hop_length)
-
-    @property
-    def seconds(self) -> float:
-        """The length of what the model makes: `wave[..., : round(t * sample_rate)]` is its first t seconds."""
-        return self.samples / self.sample_rate
-
-    @cached_property
-    def space(self) -> Hashable:
-        """See `scorekit.denoiser.Codec`."""
-        return space_of(self.vae)
 
     def at(self, length: int) -> WaveCodec:
         """The same codec for x (B, C, length): the autoencoder is convolutional."""

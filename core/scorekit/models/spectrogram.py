@@ -5,7 +5,7 @@ x (B, C, bands, frames) has its time on the last axis, as all sound here; the ne
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from scorekit.denoiser import Condition
-from scorekit.models.codecs import space_of
+from scorekit.models.audio import SoundCodec
 from scorekit.models.prompts import Prompts, TextEncoder
 
 FLOOR = 1e-5  # of mel magnitudes, whose logarithm is taken
 
 
-class SpectrogramCodec:
+class SpectrogramCodec(SoundCodec):
     """Between waves (B, 1, samples), in [-1, 1] at `sample_rate` per second, and latents x (B, C, bands, frames); differentiable both ways.
 
     vae      an AutoencoderKL of log-mel spectrograms (B, 1, frames, bands)
@@ -41,16 +41,6 @@ class SpectrogramCodec:
         self.window = 1 << (4 * self.hop - 1).bit_length()  # 1024 for 160, and at 48 kHz 2048 for 480
         self.samples = shape[-1] * scale_of(vae) * self.hop
         self.scaling = float(vae.config.scaling_factor)
-
-    @property
-    def seconds(self) -> float:
-        """The length of what the model makes."""
-        return self.samples / self.sample_rate
-
-    @cached_property
-    def space(self) -> Hashable:
-        """See `scorekit.denoiser.Codec`."""
-        return space_of(self.vae)
 
     def at(self, length: int) -> SpectrogramCodec:
         """The same codec for x (B, C, bands, length): autoencoder and vocoder are convolutional."""
