@@ -92,8 +92,8 @@ class PicoVideo(nn.Module):
         self.network = VideoUNet(unet, recipe.patch)
         self.text = make_text_encoder(make_tokenizer(recipe.words), recipe.text)
         if not recipe.image:
-            # Words far apart, and left there: where captions differ in domain before all else, a text encoder that is trained from nothing
-            # comes to tell the domains alone, and the network never hears of a colour.
+            # Words far apart, and left there: trained from nothing on the broad clips, the text encoder came to tell painting, sketch and
+            # robot apart, and hardly one colour from another.
             nn.init.normal_(self.text.get_input_embeddings().weight)
             self.text.requires_grad_(False)
 
