@@ -42,6 +42,7 @@ from scorekit_video_adapter.fit import fit
 from scorekit_video_adapter.gamma import Curve
 from scorekit_video_adapter.generate import Settings, generate
 from scorekit_video_adapter.judge import Judge, frechet, right
+from scorekit_video_adapter.models import parameters_of
 from scorekit_video_adapter.pico_video import WEIGHTS, load
 from scorekit_video_adapter.scenes import Stage
 
@@ -133,15 +134,6 @@ def fingerprint(*folders: Path) -> str:
     return hashlib.sha256(b"".join((folder / WEIGHTS).read_bytes() for folder in folders)).hexdigest()[:8]
 
 
-def parameters(*models: Denoiser) -> float:
-    """Millions, of the networks."""
-    total = 0
-    for model in models:
-        assert isinstance(model.network, torch.nn.Module)
-        total += sum(value.numel() for value in model.network.parameters())
-    return total / 1e6
-
-
 def rows_of(domain: str, args: argparse.Namespace, judge: Judge) -> list[dict[str, Any]]:
     data, settings = args.out / "data", Settings(steps=args.steps, solver="dpm++2m", product=False)
     captions = captions_of(domain, args.clips)
@@ -162,7 +154,13 @@ def rows_of(domain: str, args: argparse.Namespace, judge: Judge) -> list[dict[st
         folder = args.out / f"{domain}-{key}-{args.steps}"
         clips, seconds = sampled(score, captions, args.clips, settings, folder)
         rows.append(
-            {"row": row, "n": len(clips), "parameters": parameters(*models), "seconds": seconds, "folder": folder.name}
+            {
+                "row": row,
+                "n": len(clips),
+                "parameters": sum(map(parameters_of, models)) / 1e6,
+                "seconds": seconds,
+                "folder": folder.name,
+            }
             | more
             | measured(judge, clips, captions, truth)
         )
